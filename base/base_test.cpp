@@ -1,0 +1,55 @@
+#include "base/log.h"
+#include "base/result.h"
+#include "base/rollback.h"
+#include "base/strings.h"
+#include "tests/catch.h"
+
+using namespace vz;
+
+namespace {
+Result<int> inner(bool ok) {
+  if (!ok) return fail(Code::not_found, "no {}", "file");
+  return 7;
+}
+Result<int> outer(bool ok) {
+  TRY_AS(int v, inner(ok), "CT {}", 101);
+  return v + 1;
+}
+}  // namespace
+
+TEST_CASE("result: context goes in front and the code stays") {
+  CHECK(*outer(true) == 8);
+  const auto r = outer(false);
+  REQUIRE(!r);
+  CHECK(r.error().text == "CT 101: no file");
+  CHECK(r.error().code == Code::not_found);
+}
+
+TEST_CASE("rollback: newest first, and not after commit") {
+  std::string order;
+  {
+    Rollback undo;
+    undo.add("a", [&]() -> Result<void> { order += 'a'; return {}; });
+    undo.add("b", [&]() -> Result<void> { order += 'b'; return {}; });
+  }
+  CHECK(order == "ba");
+  {
+    Rollback undo;
+    undo.add("c", [&]() -> Result<void> { order += 'c'; return {}; });
+    undo.commit();
+  }
+  CHECK(order == "ba");
+}
+
+TEST_CASE("strings") {
+  CHECK(split("a,,b", ',') == std::vector<std::string_view>{"a", "", "b"});
+  CHECK(split("", ',').empty());
+  CHECK(words("  a \t b\n") == std::vector<std::string_view>{"a", "b"});
+  CHECK(parse_u64("18446744073709551615") == UINT64_MAX);
+  CHECK(!parse_u64("18446744073709551616"));
+  CHECK(!parse_u64("-1"));
+  CHECK(!parse_u64(""));
+  CHECK(!parse_u64("1 "));
+  CHECK(shell_quote("it's") == "'it'\\''s'");
+  CHECK(printable("a\x1b[") == "a\\x1b[");
+}

@@ -1,0 +1,72 @@
+// vz.conf and CTID.conf: text in, text out (no I/O), and the table of parameters that drives them (params.h).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "config/spec.h"
+
+namespace vz::config {
+
+// A KEY=VALUE file that keeps every line it does not change: comments, order, unknown keys, blank lines.
+class File {
+ public:
+  // Never fails: a line that is neither comment nor assignment is kept and warned about. WARNINGS get one line each
+  // (duplicate keys: the first wins).
+  static File parse(std::string_view text, std::vector<std::string>* warnings = nullptr);
+  std::optional<std::string> get(std::string_view key) const;
+  // Replaces the key's line in place or appends KEY="VALUE". VALUE is stored so that a shell sourcing the file reads back
+  // exactly VALUE; a value holding a newline or a NUL is Code::invalid.
+  Result<void> set(std::string_view key, std::string_view value);
+  void erase(std::string_view key);
+  std::string text() const;
+  std::vector<std::pair<std::string, std::string>> entries() const;
+
+ private:
+  struct Line {
+    std::string raw, key, value;   // key empty: kept as is
+  };
+  std::vector<Line> lines_;
+};
+
+// Fills SPEC from FILE by the table; ID replaces $VEID / ${VEID} in paths. Bad values are skipped with a warning each.
+// Only keys still unset in SPEC are taken: call it for CTID.conf first, then for vz.conf.
+void load(const File& file, CtId id, CtSpec& spec, std::vector<std::string>* warnings = nullptr);
+GlobalConf load_global(const File& file, std::vector<std::string>* warnings = nullptr);
+
+// One parameter: key, command line options, unit, parse, print, how it takes effect. One row each; loader, saver, `set`,
+// usage, completion and the man-page check walk table().
+enum class Live { yes, restart, save };   // takes effect at once on a running CT; after a restart; is only stored
+struct Param {
+  std::string_view key;                   // "PHYSPAGES"; "" for options that are not stored (userpasswd)
+  std::string_view option;                // "physpages"; "" when it has none
+  std::string_view arg;                   // "N[:N]" for usage
+  std::string_view help;
+  Live live;
+  bool repeatable;                        // --ipadd A --ipadd B
+  // Applies the option's text to SPEC (for repeatable ones: once per occurrence, in order). Code::invalid says why.
+  Result<void> (*parse)(CtSpec& spec, std::string_view text);
+  // The stored text; nullopt when unset in SPEC.
+  std::optional<std::string> (*print)(const CtSpec& spec);
+};
+const std::vector<Param>& table();
+const Param* find_option(std::string_view option);
+const Param* find_key(std::string_view key);
+
+// Parsers, also used alone. All Code::invalid on bad text.
+Result<uint64_t> parse_size(std::string_view text, uint64_t unit);          // "1.5G" -> in UNITs, bare number: UNITs; "unlimited"
+Result<BarrierLimit> parse_barrier_limit(std::string_view text, uint64_t unit);  // "N", "B:L"
+std::string print_barrier_limit(const BarrierLimit& v);                      // "N" when equal, else "B:L", "unlimited"
+Result<IpAddress> parse_ip(std::string_view text);                           // canonical form by inet_pton/ntop
+Result<NetIf> parse_netif_option(std::string_view text);                     // "eth0[,mac,host_ifname,host_mac,bridge]"
+Result<std::vector<NetIf>> parse_netif_value(std::string_view text);         // "ifname=eth0,mac=...;..."
+std::string print_netif_value(const std::vector<NetIf>& v);
+Result<Capability> parse_capability(std::string_view text);                  // "net_admin:on"
+Result<void> check_hostname(std::string_view text);
+
+}  // namespace vz::config

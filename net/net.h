@@ -1,0 +1,82 @@
+// Links, addresses and routes, over libnl3. Nothing here knows a container: callers pass names and namespace descriptors.
+// Every function leaves the calling thread in the network namespace it found it in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "config/spec.h"
+
+namespace vz::net {
+
+// ---- plan (pure) ------------------------------------------------------------------------------------------------
+
+// A veth pair: HOST end here, CT end in the container's network namespace.
+struct Veth {
+  std::string host_name, ct_name;       // at most 15 characters
+  std::string host_mac, ct_mac;         // "00:18:51:AA:BB:CC"
+  std::string bridge;                   // host bridge to join; empty: none
+  bool operator==(const Veth&) const = default;
+};
+
+// Routed addresses: a pair venet0 (CT) and vnet.CTID (host); the host routes each address to it and answers ARP/NDP for
+// it on the uplinks; the CT's default route leaves through it by a permanent neighbour entry, so both ends' MACs are
+// fixed by the CTID and the same on every host.
+struct Routed {
+  Veth veth;
+  std::vector<config::IpAddress> addresses;
+  bool operator==(const Routed&) const = default;
+};
+
+struct Plan {
+  std::vector<Veth> veths;
+  std::optional<Routed> routed;
+};
+Plan plan(config::CtId id, const config::CtSpec& spec);
+// Locally fixed, stable MACs: derived from CTID and index, OUI 00:18:51 as vzctl's.
+std::string stable_mac(config::CtId id, unsigned index, bool host_side);
+bool valid_mac(std::string_view text);
+bool valid_ifname(std::string_view text);      // 1..15 characters, no '/', no white space, not "." or ".."
+
+// ---- execution --------------------------------------------------------------------------------------------------
+
+Result<void> loopback_up(int netns);
+// Both ends made, MACs set, CT end moved into NETNS under its name; host end up, in its bridge, CT end up when UP_INSIDE.
+// Errors: bridge missing, name taken.
+Result<void> add_veth(const Veth& veth, int netns, bool up_inside);
+Result<void> remove_link(const std::string& host_name);              // absent is fine
+bool link_exists(const std::string& host_name);
+// Puts the host end into / out of its bridge (used to hold the guest's packets during a move).
+Result<void> set_master(const std::string& host_name, const std::string& bridge);  // "" takes it out
+
+// Makes the pair and both ends' addresses and routes; idempotent.
+Result<void> add_routed(const Routed& routed, int netns);
+// One address more / less on a running CT.
+Result<void> add_address(const Routed& routed, const config::IpAddress& address, int netns);
+Result<void> remove_address(const Routed& routed, const config::IpAddress& address, int netns);
+// Host side only: routes and neighbour answers of ADDRESSES go away (stop, suspend, leaving for another host).
+Result<void> withdraw(const Routed& routed);
+// Is this address routed to another device or assigned on this host, or does somebody on the uplinks answer for it?
+Result<bool> address_in_use(const config::IpAddress& address, const std::string& except_device);
+
+// Gratuitous ARP and unsolicited neighbour advertisements: for the CT's own links from inside NETNS, for routed addresses
+// from the host's uplinks. Never blocks, sends once.
+Result<void> announce(const Plan& plan, int netns);
+
+// ---- what a guest made of its network, for suspend and migration ----------------------------------------------------
+
+// All links that are ours (by the names in PLAN), with addresses, routes (all tables the guest may use), neighbours made
+// permanent, per-device sysctls that differ from their default, MTU, MAC, up/down; and the nftables ruleset as text.
+// JSON text, at most a few hundred KiB. Reading only; the guest may be running or frozen.
+Result<std::string> save_state(const Plan& plan, int netns);
+// Into a fresh namespace in which the plan's links already exist. STATE is foreign input: whatever it says happens in NETNS
+// only; malformed text is Code::invalid.
+Result<void> restore_state(const Plan& plan, int netns, std::string_view state);
+// Addresses configured on the CT's links right now, without loopback and link-local: for vzlist.
+Result<std::vector<std::string>> addresses(int netns);
+
+}  // namespace vz::net

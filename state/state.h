@@ -1,0 +1,80 @@
+// What is on disk about containers besides their configuration: lock, running state, names. Everything under RUN_DIR is
+// gone after a boot, and says so itself (boot id), so a stale file never makes a container look alive.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "config/spec.h"
+#include "sys/unique_fd.h"
+
+namespace vz::state {
+
+// Directories of this host. Tests point them elsewhere.
+struct Paths {
+  std::string conf_dir = "/etc/vz/conf";
+  std::string names_dir = "/etc/vz/names";
+  std::string global_conf = "/etc/vz/vz.conf";
+  std::string run_dir = "/run/vz";
+  std::string conf(config::CtId id) const;          // conf_dir/CTID.conf
+  std::string run(config::CtId id) const;           // run_dir/CTID, a directory, 0700
+};
+
+// ---- lock: LOCKDIR/CTID.lck holding "PID\nSTATUS\n", made by link(2) so that it appears with its content -------------
+class Lock {
+ public:
+  // Code::locked with "Container already locked" when a live process holds it (and its PID and command line are told by
+  // log::error as vzctl does); a dead holder's lock is taken over ("Removing stale lock file"). STATUS: "starting" ...
+  static Result<Lock> take(const std::string& lock_dir, config::CtId id, std::string_view status);
+  Lock(Lock&& other) noexcept;
+  Lock& operator=(Lock&&) = delete;
+  ~Lock();                                           // removes the file if it is still ours
+  // fork: the child must not remove it; hand over: the file now names PID (a restart carried on by the supervisor).
+  void forget();
+  Result<void> hand_over(pid_t pid, std::string_view status);
+
+ private:
+  explicit Lock(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// ---- a running container -------------------------------------------------------------------------------------------
+struct Running {
+  pid_t init = 0;            // host PIDs
+  uint64_t init_start = 0;   // start_time() of it: PID reuse cannot fool us
+  pid_t supervisor = 0;
+  int64_t since = 0;         // seconds since the epoch (for a restored CT: of the first start)
+  std::string phase;         // "starting", "running", "stopping", "checkpointed" (frozen by `suspend --suspend` or a move)
+};
+// nullopt: not running, also when the file is stale (init gone, other boot).
+std::optional<Running> running(const Paths& paths, config::CtId id);
+Result<void> save_running(const Paths& paths, config::CtId id, const Running& r);
+Result<void> forget_running(const Paths& paths, config::CtId id);
+// Any file of run(id), written atomically / read / removed: e.g. "plan", "net.json".
+Result<void> save_note(const Paths& paths, config::CtId id, std::string_view name, std::string_view text);
+Result<std::string> load_note(const Paths& paths, config::CtId id, std::string_view name);
+
+// ---- registry --------------------------------------------------------------------------------------------------------
+// All CTIDs with a CTID.conf, ascending; CT 0 is left out.
+Result<std::vector<config::CtId>> all(const Paths& paths);
+// A number is a CTID (1..2147483644), anything else a name, looked up by /etc/vz/names/NAME and checked against that
+// CT's NAME. Code::invalid "Bad CT ID X" / "Unable to find container by name X".
+Result<config::CtId> resolve(const Paths& paths, std::string_view id_or_name);
+bool valid_name(std::string_view name);              // alphanumerics and " -+_.", not all digits
+// Code::name_conflict "Conflict: name X already used by container N". Empty NAME removes OLD only.
+Result<void> assign_name(const Paths& paths, config::CtId id, const std::string& name, const std::string& old_name);
+
+// ---- ids -------------------------------------------------------------------------------------------------------------
+// First of the CT's 65,536 host ids: 65536 * (8 + CTID mod 32744), i.e. 524288 .. 2^31: the same on every host, never the
+// host's own, and its own for each CTID below 32744.
+uint32_t first_id(config::CtId id);
+// Another registered CT that would share ID's range (two CTIDs that differ by a multiple of 32744); nullopt: none.
+std::optional<config::CtId> id_range_conflict(const Paths& paths, config::CtId id);
+
+}  // namespace vz::state

@@ -1,0 +1,58 @@
+// Private areas and their root mounts. Two layouts (VE_LAYOUT):
+//   dir    VE_PRIVATE is the tree itself ("simfs" in old configs); no limit of its own
+//   image  VE_PRIVATE/root.img is a sparse ext4 file on a loop device ("ploop" in old configs); size = DISKSPACE's hard limit,
+//          inodes = DISKINODES' hard limit
+// The tree is 0-based on disk: ids are shifted by an idmapped mount when a container starts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "config/spec.h"
+
+namespace vz::storage {
+
+struct Area {
+  std::string private_dir;              // VE_PRIVATE
+  std::string root_dir;                 // VE_ROOT, the mount point
+  config::Layout layout = config::Layout::image;
+};
+
+struct Quota {
+  std::optional<uint64_t> space_kib;    // DISKSPACE hard limit
+  std::optional<uint64_t> inodes;       // DISKINODES hard limit
+};
+
+struct DiskUsage {
+  uint64_t space_kib = 0, space_limit_kib = 0;
+  uint64_t inodes = 0, inodes_limit = 0;
+};
+
+// What lies there; nullopt when there is nothing that looks like a private area.
+std::optional<config::Layout> detect_layout(const std::string& private_dir);
+bool area_exists(const std::string& private_dir);
+
+// Makes an empty area: the directory (0700 parents), and for `image` the formatted file. Errors: Code::private_exists,
+// Code::diskspace_unset (image without a size), Code::no_space, Code::private_failed. On error nothing is left.
+Result<void> create(const Area& area, const Quota& quota);
+// Removes it with everything in it; the area must not be mounted. Renames it aside first, so that a kill half-way leaves
+// nothing that looks like an area; left-overs of an earlier kill beside it are removed too.
+Result<void> destroy(const Area& area);
+
+// Mounts the tree on root_dir (made when missing). Code::mounted when it is already there. Image: journal replay by the
+// kernel; nodev is NOT set (the runtime's idmapped clone sets nosuid/nodev as it needs), discard on.
+Result<void> mount(const Area& area);
+// Code::not_mounted when it is not. A busy mount is an error naming it.
+Result<void> umount(const Area& area);
+bool is_mounted(const Area& area);
+// Flushes what was written below the mounted root.
+Result<void> sync(const Area& area);
+
+// Image: grows (or shrinks) the file and the file system, mounted (growing only) or not. dir: Code::unsupported.
+Result<void> resize(const Area& area, const Quota& quota);
+// Mounted: statfs. Not mounted: image from its superblock (dumpe2fs -h), dir: by walking is too slow, so an error.
+Result<DiskUsage> usage(const Area& area);
+
+}  // namespace vz::storage

@@ -1,0 +1,63 @@
+#include "sys/mounts.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace vz::sys {
+
+Result<void> mount(const std::string& source, const std::string& target, const std::string& type, unsigned long flags,
+                   const std::string& data) {
+  if (::mount(source.c_str(), target.c_str(), type.empty() ? nullptr : type.c_str(), flags,
+              data.empty() ? nullptr : data.c_str()) != 0)
+    return fail_sys(errno, "mount '{}' on '{}'", source, target);
+  return {};
+}
+
+Result<void> bind(const std::string& source, const std::string& target) { return mount(source, target, "", MS_BIND); }
+
+Result<UniqueFd> clone_tree(const std::string& path) {
+  UniqueFd fd{static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+  if (!fd) return fail_sys(errno, "clone the mount '{}'", path);
+  return fd;
+}
+
+Result<void> set_idmap(int tree_fd, int user_ns_fd) {
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_IDMAP;
+  attr.userns_fd = static_cast<uint64_t>(user_ns_fd);
+  if (::syscall(SYS_mount_setattr, tree_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) != 0)
+    return fail_sys(errno, "map the ids of a mount");
+  return {};
+}
+
+Result<void> attach(int tree_fd, const std::string& target) {
+  if (::syscall(SYS_move_mount, tree_fd, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return fail_sys(errno, "attach a mount to '{}'", target);
+  return {};
+}
+
+Result<void> make_private(const std::string& path) { return mount("none", path, "", MS_REC | MS_PRIVATE); }
+
+Result<void> umount(const std::string& path) {
+  if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) != 0) return fail_sys(errno, "unmount '{}'", path);
+  return {};
+}
+
+Result<void> umount_lazy(const std::string& path) {
+  if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) return fail_sys(errno, "unmount '{}'", path);
+  return {};
+}
+
+bool is_mount_point(const std::string& path) {
+  struct statx st {};
+  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &st) != 0) return false;
+  return (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+}  // namespace vz::sys

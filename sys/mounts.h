@@ -1,0 +1,25 @@
+// Mounts, by the descriptor-based calls where they exist (open_tree(2), mount_setattr(2), move_mount(2), fsopen(2)).
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "sys/unique_fd.h"
+
+namespace vz::sys {
+
+// mount(2); FLAGS are MS_*.
+Result<void> mount(const std::string& source, const std::string& target, const std::string& type, unsigned long flags,
+                   const std::string& data = "");
+Result<void> bind(const std::string& source, const std::string& target);
+// The mount at PATH as a detached copy; nobody sees it until move_mount.
+Result<UniqueFd> clone_tree(const std::string& path);
+// Detached mount only: from now on ids on disk are shown through the map of this user namespace (idmapped mount).
+Result<void> set_idmap(int tree_fd, int user_ns_fd);
+Result<void> attach(int tree_fd, const std::string& target);
+Result<void> make_private(const std::string& path);         // and everything below
+Result<void> umount(const std::string& path);               // busy is an error
+Result<void> umount_lazy(const std::string& path);          // MNT_DETACH; not a mount point is an error
+bool is_mount_point(const std::string& path);               // statx(2) STATX_ATTR_MOUNT_ROOT
+
+}  // namespace vz::sys
