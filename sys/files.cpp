@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 
@@ -23,27 +25,51 @@ using Dir = std::unique_ptr<DIR, DirCloser>;
 
 bool dot(const char* name) { return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])); }
 
-Result<void> remove_below(int dir_fd, dev_t dev, const std::string& path) {
+// A guest may nest directories deeper than we have descriptors or stack: what lies too deep is moved up to TOP, which
+// is read again until nothing is left in it.
+struct Removal {
+  int top = -1;
+  dev_t dev = 0;
+  uint64_t moved = 0;
+};
+constexpr int kMaxDepth = 64;
+
+Result<void> remove_below(Removal& removal, int dir_fd, int depth, const std::string& path);
+
+Result<void> remove_child_dir(Removal& removal, int at, const char* name, int depth, const std::string& child) {
+  UniqueFd sub{::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  struct ::stat st {};
+  if (!sub || ::fstat(sub.get(), &st) != 0) return fail_sys(errno, "open '{}'", child);
+  if (st.st_dev != removal.dev) return fail(Code::system, "'{}' is a mount point; unmount it first", child);
+  if (depth == kMaxDepth) {
+    const std::string up = fmt::format(".deep-{}-{}", st.st_ino, ++removal.moved);
+    if (::renameat2(at, name, removal.top, up.c_str(), RENAME_NOREPLACE) != 0)
+      return fail_sys(errno, "move '{}'", child);
+    return {};
+  }
+  TRY(remove_below(removal, sub.release(), depth + 1, child));
+  if (::unlinkat(at, name, AT_REMOVEDIR) != 0) return fail_sys(errno, "remove directory '{}'", child);
+  return {};
+}
+
+Result<void> remove_below(Removal& removal, int dir_fd, int depth, const std::string& path) {
   Dir dir{::fdopendir(dir_fd)};
   if (!dir) {
     const int err = errno;
     UniqueFd closer(dir_fd);
     return fail_sys(err, "read directory '{}'", path);
   }
-  while (const dirent* e = ::readdir(dir.get())) {
-    if (dot(e->d_name)) continue;
-    const int at = ::dirfd(dir.get());
-    const std::string child = path + "/" + e->d_name;
-    if (::unlinkat(at, e->d_name, 0) == 0) continue;
-    if (errno != EISDIR && errno != EPERM) return fail_sys(errno, "remove '{}'", child);
-    UniqueFd sub{::openat(at, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-    struct ::stat st {};
-    if (!sub || ::fstat(sub.get(), &st) != 0) return fail_sys(errno, "open '{}'", child);
-    if (st.st_dev != dev) return fail(Code::system, "'{}' is a mount point; unmount it first", child);
-    TRY(remove_below(sub.release(), dev, child));
-    if (::unlinkat(at, e->d_name, AT_REMOVEDIR) != 0) return fail_sys(errno, "remove directory '{}'", child);
+  const int at = ::dirfd(dir.get());
+  for (uint64_t moved = removal.moved;; moved = removal.moved) {
+    while (const dirent* e = ::readdir(dir.get())) {
+      if (dot(e->d_name) || ::unlinkat(at, e->d_name, 0) == 0) continue;
+      const std::string child = path + "/" + e->d_name;
+      if (errno != EISDIR && errno != EPERM) return fail_sys(errno, "remove '{}'", child);
+      TRY(remove_child_dir(removal, at, e->d_name, depth, child));
+    }
+    if (depth > 0 || moved == removal.moved) return {};
+    ::rewinddir(dir.get());
   }
-  return {};
 }
 
 }  // namespace
@@ -157,7 +183,10 @@ Result<void> remove_tree(const std::string& path) {
   TRY_AS(UniqueFd dir, open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   struct ::stat st {};
   if (::fstat(dir.get(), &st) != 0) return fail_sys(errno, "stat '{}'", path);
-  TRY(remove_below(dir.release(), st.st_dev, path));
+  const UniqueFd top{::fcntl(dir.get(), F_DUPFD_CLOEXEC, 0)};
+  if (!top) return fail_sys(errno, "open '{}'", path);
+  Removal removal{top.get(), st.st_dev, 0};
+  TRY(remove_below(removal, dir.release(), 0, path));
   return remove_dir(path);
 }
 
