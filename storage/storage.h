@@ -1,7 +1,7 @@
 // Private areas and their root mounts. Two layouts (VE_LAYOUT):
 //   dir    VE_PRIVATE is the tree itself ("simfs" in old configs); no limit of its own
-//   image  VE_PRIVATE/root.img is a sparse ext4 file on a loop device ("ploop" in old configs); size = DISKSPACE's hard limit,
-//          inodes = DISKINODES' hard limit
+//   image  VE_PRIVATE/root.img is a sparse ext4 file on a loop device ("ploop" in old configs); size =
+//          DISKSPACE's hard limit (as statfs shows it), inodes = DISKINODES' hard limit
 // The tree is 0-based on disk: ids are shifted by an idmapped mount when a container starts.
 #pragma once
 
@@ -15,14 +15,14 @@
 namespace vz::storage {
 
 struct Area {
-  std::string private_dir;              // VE_PRIVATE
-  std::string root_dir;                 // VE_ROOT, the mount point
+  std::string private_dir;  // VE_PRIVATE
+  std::string root_dir;     // VE_ROOT, the mount point
   config::Layout layout = config::Layout::image;
 };
 
 struct Quota {
-  std::optional<uint64_t> space_kib;    // DISKSPACE hard limit
-  std::optional<uint64_t> inodes;       // DISKINODES hard limit
+  std::optional<uint64_t> space_kib;  // DISKSPACE hard limit
+  std::optional<uint64_t> inodes;     // DISKINODES hard limit
 };
 
 struct DiskUsage {
@@ -37,8 +37,8 @@ bool area_exists(const std::string& private_dir);
 // Makes an empty area: the directory (0700 parents), and for `image` the formatted file. Errors: Code::private_exists,
 // Code::diskspace_unset (image without a size), Code::no_space, Code::private_failed. On error nothing is left.
 Result<void> create(const Area& area, const Quota& quota);
-// Removes it with everything in it; the area must not be mounted. Renames it aside first, so that a kill half-way leaves
-// nothing that looks like an area; left-overs of an earlier kill beside it are removed too.
+// Removes it with everything in it; the area must not be mounted. Renames it aside first, so that a kill half-way
+// leaves nothing that looks like an area; left-overs of an earlier kill beside it are removed too.
 Result<void> destroy(const Area& area);
 
 // Mounts the tree on root_dir (made when missing). Code::mounted when it is already there. Image: journal replay by the
@@ -50,9 +50,11 @@ bool is_mounted(const Area& area);
 // Flushes what was written below the mounted root.
 Result<void> sync(const Area& area);
 
-// Image: grows (or shrinks) the file and the file system, mounted (growing only) or not. dir: Code::unsupported.
+// Image: grows (or shrinks) the file and the file system, mounted (growing only) or not. The number of inodes follows
+// the size in proportion; quota.inodes is only heeded by create. Growing while mounted needs CAP_SYS_RESOURCE
+// (Code::unsupported). dir: Code::unsupported.
 Result<void> resize(const Area& area, const Quota& quota);
-// Mounted: statfs. Not mounted: image from its superblock (dumpe2fs -h), dir: by walking is too slow, so an error.
+// Mounted: statfs. Not mounted: image from its superblock; dir: walking is too slow, so an error.
 Result<DiskUsage> usage(const Area& area);
 
 }  // namespace vz::storage

@@ -1,0 +1,187 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "storage/ext4.h"
+#include "storage/layouts.h"
+#include "storage/loop.h"
+#include "sys/files.h"
+#include "sys/mounts.h"
+#include "sys/process.h"
+
+namespace vz::storage::image {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kMkfsTime = 10min;
+constexpr auto kCheckTime = 6h;
+constexpr unsigned long kResizeFs = _IOW('f', 16, uint64_t);  // EXT4_IOC_RESIZE_FS; no exported header has it
+
+std::string image_path(const Area& area) { return area.private_dir + "/" + kImageName; }
+
+Result<sys::UniqueFd> open_image(const Area& area, int flags) {
+  const std::string path = image_path(area);
+  TRY_AS(sys::UniqueFd fd, sys::open(path, flags | O_NOFOLLOW | O_NONBLOCK));
+  struct ::stat st {};
+  if (::fstat(fd.get(), &st) != 0) return fail_sys(errno, "stat '{}'", path);
+  if (!S_ISREG(st.st_mode)) return fail(Code::invalid, "'{}' is no regular file", path);
+  return fd;
+}
+
+// Held by a loop device for as long as the image is mounted anywhere, network file systems included. The last user may
+// be a mount namespace that is just dying, hence the patience.
+Result<void> lock_image(int fd, const std::string& path, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return fail_sys(errno, "lock '{}'", path);
+    if (std::chrono::steady_clock::now() >= deadline)
+      return fail(Code::mounted, "'{}' is in use: it is mounted elsewhere or being resized", path);
+    std::this_thread::sleep_for(5ms);
+  }
+  return {};
+}
+
+Result<ext4::Superblock> read_superblock(int fd, const std::string& path) {
+  char head[ext4::kSuperblockEnd];
+  const ssize_t n = ::pread(fd, head, sizeof head, 0);
+  if (n < 0) return fail_sys(errno, "read '{}'", path);
+  TRY_AS(const auto sb, ext4::parse_superblock(std::string_view(head, static_cast<size_t>(n))), "'{}'", path);
+  struct ::stat st {};
+  if (::fstat(fd, &st) != 0) return fail_sys(errno, "stat '{}'", path);
+  if (sb.blocks > static_cast<uint64_t>(st.st_size) / sb.block_size)
+    return fail(Code::invalid, "'{}' is shorter than the file system in it: it was cut off", path);
+  return sb;
+}
+
+Result<void> set_size(int fd, const std::string& path, uint64_t bytes) {
+  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0) return fail_sys(errno, "set the size of '{}'", path);
+  return {};
+}
+
+// HOW: "-p" what an unattended boot would do, "-fp" the same although the file system is marked clean.
+Result<void> check(const std::string& path, const char* how) {
+  sys::Program program;
+  program.argv = {"e2fsck", how, path};
+  program.timeout = kCheckTime;
+  TRY_AS(const auto out, sys::run(program));
+  constexpr int kCorrected = 1;
+  if (out.status.signal == 0 && out.status.code <= kCorrected) return {};
+  return fail(Code::mount_failed, "'{}' is damaged and e2fsck -p could not repair it ({}); run: e2fsck -f {}", path,
+              out.status.text(), path);
+}
+
+Result<uint64_t> wanted_kib(const Quota& quota) {
+  constexpr uint64_t kMaxKib = 16ull << 30;  // 16 TiB, where 32 bit block numbers end
+  if (!quota.space_kib || *quota.space_kib >= config::kUnlimited / 1024)
+    return fail(Code::diskspace_unset, "an image needs a size: set DISKSPACE (--diskspace)");
+  if (*quota.space_kib == 0 || *quota.space_kib > kMaxKib)
+    return fail(Code::invalid, "DISKSPACE of {} KiB is not between 1 KiB and 16 TiB", *quota.space_kib);
+  return *quota.space_kib;
+}
+
+Result<void> grow_mounted(const Area& area, int fd, uint64_t old_bytes, uint64_t blocks) {
+  const std::string path = image_path(area);
+  TRY_AS(const LoopDevice loop, mounted_loop(area.root_dir));
+  TRY_AS(const sys::UniqueFd root, sys::open(area.root_dir, O_RDONLY | O_DIRECTORY));
+  TRY(set_size(fd, path, std::max(old_bytes, blocks * ext4::kBlock)));
+  TRY(refresh_capacity(loop));
+  if (::ioctl(root.get(), kResizeFs, &blocks) == 0) return {};
+  const int err = errno;
+  // The longer file behind the old file system does no harm; give the space back as far as it goes.
+  (void)set_size(fd, path, old_bytes);
+  (void)refresh_capacity(loop);
+  if (err == EPERM)
+    return fail(Code::unsupported,
+                "growing '{}' while it is mounted needs CAP_SYS_RESOURCE on this host; stop the CT first", path);
+  return fail_sys(err, "grow the file system on '{}'", area.root_dir);
+}
+
+Result<void> resize_stored(int fd, const std::string& path, uint64_t old_bytes, uint64_t blocks) {
+  TRY(lock_image(fd, path, 0ms));
+  TRY(check(path, "-fp"));
+  const uint64_t bytes = blocks * ext4::kBlock;
+  if (bytes > old_bytes) TRY(set_size(fd, path, bytes));
+  sys::Program program;
+  program.argv = {"resize2fs", path, std::to_string(blocks)};
+  program.timeout = kCheckTime;
+  if (auto done = sys::run_ok(program); !done) {
+    if (bytes > old_bytes) (void)set_size(fd, path, old_bytes);
+    return std::move(done.error());
+  }
+  return bytes < old_bytes ? set_size(fd, path, bytes) : Result<void>();
+}
+
+}  // namespace
+
+Result<void> make(const std::string& dir, const Quota& quota) {
+  TRY_AS(const uint64_t kib, wanted_kib(quota));
+  const ext4::Plan plan = ext4::plan(kib, quota.inodes);
+  const std::string path = dir + "/" + kImageName;
+  TRY_AS(const sys::UniqueFd fd, sys::open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
+  TRY(set_size(fd.get(), path, plan.blocks * ext4::kBlock));
+  sys::Program mkfs;
+  mkfs.argv = ext4::mkfs_argv(path, plan);
+  mkfs.env = {"MKE2FS_CONFIG=/nonexistent"};
+  mkfs.timeout = kMkfsTime;
+  TRY(sys::run_ok(mkfs));
+  return {};
+}
+
+Result<void> mount(const Area& area) {
+  const std::string path = image_path(area);
+  TRY_AS(const sys::UniqueFd fd, open_image(area, O_RDWR));
+  TRY(lock_image(fd.get(), path, 2s));
+  TRY_AS(const auto sb, read_superblock(fd.get(), path));
+  if (sb.has_errors) TRY(check(path, "-p"));
+  TRY_AS(const LoopDevice loop, attach_loop(fd.get(), std::min(sb.block_size, ext4::kBlock)));
+  return sys::mount(loop.path, area.root_dir, "ext4", 0, "discard");
+}
+
+Result<void> resize(const Area& area, const Quota& quota, bool mounted) {
+  const std::string path = image_path(area);
+  TRY_AS(const uint64_t kib, wanted_kib(quota));
+  TRY_AS(const sys::UniqueFd fd, open_image(area, O_RDWR));
+  TRY_AS(const auto sb, read_superblock(fd.get(), path));
+  if (sb.block_size != ext4::kBlock || sb.shape.journal_blocks >= sb.blocks)
+    return fail(Code::unsupported, "'{}' was not made by vessel; use resize2fs", path);
+  TRY_AS(const struct ::stat st, sys::stat(path));
+  const auto old_bytes = static_cast<uint64_t>(st.st_size);
+  const uint64_t blocks = ext4::blocks_for(sb.shape, (kib * 1024 + ext4::kBlock - 1) / ext4::kBlock);
+  if (blocks == sb.blocks) return {};
+  if (!mounted) return resize_stored(fd.get(), path, old_bytes, blocks);
+  if (blocks < sb.blocks)
+    return fail(Code::resize_failed, "'{}' is mounted and can only grow; stop the CT first", path);
+  return grow_mounted(area, fd.get(), old_bytes, blocks);
+}
+
+Result<DiskUsage> stored_usage(const Area& area) {
+  TRY_AS(const sys::UniqueFd fd, open_image(area, O_RDONLY));
+  TRY_AS(const auto sb, read_superblock(fd.get(), image_path(area)));
+  // resize2fs leaves the stored overhead as it was; the next mount puts it right.
+  const bool ours = sb.block_size == ext4::kBlock && sb.shape.journal_blocks < sb.blocks;
+  const uint64_t usable =
+      sb.blocks - std::min(sb.blocks, ours ? ext4::overhead(sb.shape, sb.blocks) : sb.overhead_blocks);
+  DiskUsage usage;
+  usage.space_limit_kib = usable * sb.block_size / 1024;
+  usage.space_kib = (usable - std::min(usable, sb.free_blocks)) * sb.block_size / 1024;
+  usage.inodes_limit = sb.inodes;
+  usage.inodes = sb.inodes - sb.free_inodes;
+  return usage;
+}
+
+bool in_use(const Area& area) {
+  const auto fd = open_image(area, O_RDWR);
+  return fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+}  // namespace vz::storage::image
