@@ -25,11 +25,11 @@ namespace vz::cgroups {
 
 // Unset: no limit (an earlier one is lifted).
 struct Limits {
-  std::optional<uint64_t> memory;        // bytes
-  std::optional<uint64_t> swap;          // bytes of swap on top of memory
-  std::optional<uint64_t> pids;          // processes and threads
-  std::optional<uint32_t> cpu_units;     // vzctl's weight, 8..500000, 1000 is the default
-  std::optional<uint32_t> cpu_percent;   // hard limit, percent of one CPU
+  std::optional<uint64_t> memory = {};       // bytes
+  std::optional<uint64_t> swap = {};         // bytes of swap on top of memory
+  std::optional<uint64_t> pids = {};         // processes and threads
+  std::optional<uint32_t> cpu_units = {};    // vzctl's weight, 8..500000, 1000 is the default
+  std::optional<uint32_t> cpu_percent = {};  // hard limit, percent of one CPU
   bool operator==(const Limits&) const = default;
 };
 

@@ -1,0 +1,156 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/rollback.h"
+#include "base/strings.h"
+#include "cgroups/cgroups.h"
+#include "cgroups/tree.h"
+#include "cgroups/v1/setup.h"
+#include "cgroups/v2/delegate.h"
+#include "sys/files.h"
+
+namespace vz::cgroups {
+
+namespace {
+
+constexpr auto kRemoveTime = std::chrono::seconds(1);
+
+bool is_on(const Host& host, std::string_view controller, const std::string& v1_mount) {
+  const Host::Controller* c = host.find(controller);
+  return c && c->v1_mount == v1_mount;
+}
+
+// A left-over is made anew, so that none of its limits, its freeze and its sub-groups stays.
+Result<void> make_fresh(const std::string& group) {
+  TRY_AS(bool made, make_dir(group));
+  if (made) return {};
+  TRY(remove_group(group, after(kRemoveTime)));
+  TRY_AS(made, make_dir(group));
+  if (!made) return fail(Code::exists, "control group '{}' appeared meanwhile; is it being started twice?", group);
+  return {};
+}
+
+Result<void> make_v1(const Host& host, const std::string& mount, const std::string& name) {
+  const std::string parent = mount + "/vz";
+  const std::string group = group_path(mount, name);
+  TRY(make_dir(parent));
+  TRY(make_fresh(group));
+  if (is_on(host, "cpuset", mount)) TRY(v1::set_up_cpuset(mount, parent, group));
+  if (is_on(host, "devices", mount)) TRY(v1::set_up_devices(group));
+  return {};
+}
+
+// Devices: v2 has no such files (it takes BPF). A CT's only device nodes are the bind mounts it was given, and its user
+// namespace cannot make others.
+Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
+  std::vector<std::string> controllers;
+  for (const Host::Controller& c : host.controllers)
+    if (c.v1_mount.empty()) controllers.push_back(c.name);
+  const std::string parent = host.v2_mount + "/vz";
+  const std::string group = group_path(host.v2_mount, name);
+  const std::string guest = group + "/ct";
+  TRY(v2::enable_controllers(host.v2_mount, controllers));
+  TRY(make_dir(parent));
+  TRY(v2::enable_controllers(parent, controllers));
+  TRY(make_fresh(group));
+  TRY(v2::enable_controllers(group, controllers));
+  TRY(make_dir(guest));
+  TRY(sys::write_file(guest + "/cgroup.max.depth", std::to_string(kMaxDepth - 1)));
+  TRY(sys::write_file(guest + "/cgroup.max.descendants", std::to_string(kMaxDirectories - 2)));
+  TRY_AS(const sys::UniqueFd dir, sys::open(guest, O_RDONLY | O_DIRECTORY));
+  return v2::delegate(dir.get(), owner, owner);
+}
+
+Result<Group::Entry> open_entry(const Host& host, const std::string& name, const std::string& v2_dir) {
+  Group::Entry entry;
+  TRY_AS(entry.v2_dir, sys::open(v2_dir, O_RDONLY | O_DIRECTORY));
+  for (const std::string& mount : v1_mounts(host)) {
+    TRY_AS(sys::UniqueFd tasks, sys::open(group_path(mount, name) + "/tasks", O_WRONLY));
+    entry.v1_tasks.push_back(std::move(tasks));
+  }
+  return entry;
+}
+
+Result<void> list_processes(const std::string& group, std::vector<pid_t>& out) {
+  return walk(group, [&out](int dir, const std::string&) -> Result<void> {
+    const auto text = read_value_at(dir, "cgroup.procs");
+    // Gone meanwhile, or a threaded group: its processes are listed by the one that heads it.
+    if (!text &&
+        (text.error().sys_errno == ENOENT || text.error().sys_errno == ENODEV || text.error().sys_errno == EOPNOTSUPP))
+      return {};
+    if (!text) return text.error();
+    for (const std::string_view line : split(*text, '\n'))
+      if (const auto pid = parse_u64(line); pid && *pid > 0) out.push_back(static_cast<pid_t>(*pid));
+    return {};
+  });
+}
+
+}  // namespace
+
+Group::Group(const Host& host, std::string ct_name) : host_(host), name_(std::move(ct_name)) {}
+
+std::string Group::guest_path() const { return group_path(host_.v2_mount, name_) + "/ct"; }
+
+bool Group::exists() const { return check_name(name_) && sys::exists(group_path(host_.v2_mount, name_)); }
+
+Result<void> Group::create(uid_t owner) const {
+  TRY(check_name(name_));
+  const std::string group = group_path(host_.v2_mount, name_);
+  if (read_number(group + "/cgroup.events", "populated").value_or(0) != 0)
+    return fail(Code::running, "control group '{}' still holds processes; stop them first", group);
+  Rollback undo;
+  undo.add("make control groups", [self = *this] { return self.remove(); });
+  TRY(make_v2(host_, name_, owner));
+  for (const std::string& mount : v1_mounts(host_)) TRY(make_v1(host_, mount, name_));
+  undo.commit();
+  return {};
+}
+
+Result<Group::Entry> Group::open_for_init() const {
+  TRY(check_name(name_));
+  return open_entry(host_, name_, guest_path());
+}
+
+Result<Group::Entry> Group::open_for_exec() const {
+  TRY(check_name(name_));
+  const std::string path = guest_path() + "/vz.exec";
+  TRY_AS(const bool made, make_dir(path));
+  TRY_AS(Entry entry, open_entry(host_, name_, path));
+  if (!made) return entry;
+  TRY_AS(const struct ::stat guest, sys::stat(guest_path()));
+  TRY(v2::delegate(entry.v2_dir.get(), guest.st_uid, guest.st_gid));
+  return entry;
+}
+
+Result<void> Group::join(const Entry& entry) {
+  for (const sys::UniqueFd& tasks : entry.v1_tasks) {
+    if (::write(tasks.get(), "0", 1) == 1) continue;
+    const int err = errno;
+    const auto path = sys::read_link("/proc/self/fd/" + std::to_string(tasks.get()));
+    return Error::sys(err, "join '" + (path ? *path : "a control group") + "'", Code::cgroup_failed);
+  }
+  return {};
+}
+
+Result<std::vector<pid_t>> Group::processes() const {
+  TRY(check_name(name_));
+  std::vector<pid_t> out;
+  TRY(list_processes(group_path(host_.v2_mount, name_), out));
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());  // one that moved meanwhile
+  return out;
+}
+
+Result<void> Group::remove() const {
+  TRY(check_name(name_));
+  const Deadline deadline = after(kRemoveTime);
+  TRY(remove_group(group_path(host_.v2_mount, name_), deadline));
+  for (const std::string& mount : v1_mounts(host_)) TRY(remove_group(group_path(mount, name_), deadline));
+  return {};
+}
+
+}  // namespace vz::cgroups

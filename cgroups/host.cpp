@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <array>
+
+#include "base/strings.h"
+#include "cgroups/cgroups.h"
+#include "sys/files.h"
+
+namespace vz::cgroups {
+
+namespace {
+
+struct Mount {
+  std::string_view id, parent, root, type, options;
+  std::string point;
+};
+
+// Names among the other mount options (rw, xattr, seclabel, release_agent=...).
+constexpr auto kV1Controllers =
+    std::to_array<std::string_view>({"cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio",
+                                     "net_cls", "net_prio", "perf_event", "hugetlb", "rdma", "misc", "dmem"});
+
+// mountinfo writes blank, tab, newline and backslash as \NNN.
+std::string unescape(std::string_view s) {
+  std::string out;
+  const auto octal = [](char c) { return c >= '0' && c <= '7'; };
+  for (size_t i = 0; i < s.size(); ++i) {
+    if (s[i] == '\\' && i + 3 < s.size() && octal(s[i + 1]) && octal(s[i + 2]) && octal(s[i + 3])) {
+      out += static_cast<char>((s[i + 1] - '0') * 64 + (s[i + 2] - '0') * 8 + (s[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += s[i];
+    }
+  }
+  return out;
+}
+
+// "36 35 98:0 /root /point rw,noatime master:1 - type source super,options" (proc_pid_mountinfo(5))
+Result<std::vector<Mount>> parse_mounts(std::string_view text) {
+  std::vector<Mount> out;
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.empty()) continue;
+    const auto w = split(line, ' ');
+    const auto dash = std::find(w.begin(), w.end(), "-");
+    if (dash - w.begin() < 6 || w.end() - dash < 4)
+      return fail(Code::invalid, "mountinfo: bad line '{}'", printable(line));
+    out.push_back({w[0], w[1], w[3], dash[1], dash[3], unescape(w[4])});
+  }
+  return out;
+}
+
+bool is_below(std::string_view path, std::string_view dir) {
+  if (dir == "/") return true;
+  return path.starts_with(dir) && (path.size() == dir.size() || path[dir.size()] == '/');
+}
+
+// False when a mount that is not beneath it lies on its mount point or on a directory above.
+bool visible(const Mount& mount, const std::vector<Mount>& all) {
+  std::vector<std::string_view> line{mount.id};
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (const Mount& m : all) {
+      if (m.id != line.back() || m.parent == m.id || line.size() > all.size()) continue;
+      line.push_back(m.parent);
+      grown = true;
+      break;
+    }
+  }
+  return std::none_of(all.begin(), all.end(), [&](const Mount& m) {
+    return is_below(mount.point, m.point) && std::find(line.begin(), line.end(), m.id) == line.end();
+  });
+}
+
+std::vector<std::string> v1_controllers(const Mount& mount) {
+  std::vector<std::string> out;
+  for (const std::string_view option : split(mount.options, ','))
+    if (option.starts_with("name=") ||
+        std::find(kV1Controllers.begin(), kV1Controllers.end(), option) != kV1Controllers.end())
+      out.push_back(unescape(option));
+  return out;
+}
+
+void add(Host& host, const std::string& controller, const std::string& v1_mount) {
+  if (!host.find(controller)) host.controllers.push_back({controller, v1_mount});
+}
+
+Result<Host> find_mounts(std::string_view mountinfo) {
+  TRY_AS(std::vector<Mount> mounts, parse_mounts(mountinfo));
+  std::vector<Mount> groups;
+  for (const Mount& m : mounts)
+    if ((m.type == "cgroup" || m.type == "cgroup2") && visible(m, mounts)) groups.push_back(m);
+  // A mount of the whole hierarchy before a bind mount of a part.
+  std::stable_partition(groups.begin(), groups.end(), [](const Mount& m) { return m.root == "/"; });
+  Host host;
+  for (const Mount& m : groups) {
+    if (m.type == "cgroup2" && host.v2_mount.empty()) host.v2_mount = m.point;
+    if (m.type != "cgroup") continue;
+    for (const std::string& name : v1_controllers(m)) add(host, name, m.point);
+  }
+  return host;
+}
+
+void add_v2_controllers(Host& host, std::string_view text) {
+  for (const std::string_view name : words(text)) add(host, std::string(name), "");
+}
+
+}  // namespace
+
+const Host::Controller* Host::find(std::string_view name) const {
+  const auto it =
+      std::find_if(controllers.begin(), controllers.end(), [&](const Controller& c) { return c.name == name; });
+  return it == controllers.end() ? nullptr : &*it;
+}
+
+Result<Host> parse_host(std::string_view mountinfo, std::string_view v2_controllers) {
+  TRY_AS(Host host, find_mounts(mountinfo));
+  if (!host.v2_mount.empty()) add_v2_controllers(host, v2_controllers);
+  return host;
+}
+
+Result<Host> detect() {
+  TRY_AS(const std::string mountinfo, sys::read_file("/proc/self/mountinfo"));
+  TRY_AS(Host host, find_mounts(mountinfo));
+  if (host.v2_mount.empty())
+    return fail(
+        Code::unsupported,
+        "no cgroup2 hierarchy is mounted on this host; mount one, e.g. mount -t cgroup2 none /sys/fs/cgroup/unified");
+  TRY_AS(const std::string controllers, sys::read_file(host.v2_mount + "/cgroup.controllers"));
+  add_v2_controllers(host, controllers);
+  return host;
+}
+
+}  // namespace vz::cgroups

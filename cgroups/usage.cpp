@@ -1,0 +1,79 @@
+#include <algorithm>
+#include <array>
+
+#include "cgroups/cgroups.h"
+#include "cgroups/tree.h"
+#include "sys/files.h"
+
+namespace vz::cgroups {
+
+namespace {
+
+struct Source {
+  std::string_view file;
+  std::string_view key;  // empty: the file is one number
+  uint64_t unit = 1;
+};
+struct Row {
+  uint64_t Usage::*field;
+  std::string_view controller;
+  Source v1, v2;
+};
+
+// cpu.stat is in every v2 directory, whether the controller is there or not.
+constexpr auto kRows = std::to_array<Row>({
+    {&Usage::memory, "memory", {"memory.usage_in_bytes", ""}, {"memory.current", ""}},
+    {&Usage::memory_max, "memory", {"memory.max_usage_in_bytes", ""}, {"memory.peak", ""}},
+    {&Usage::memory_failures, "memory", {"memory.failcnt", ""}, {"memory.events", "max"}},
+    {&Usage::swap, "memory", {"memory.memsw.usage_in_bytes", ""}, {"memory.swap.current", ""}},
+    {&Usage::pids, "pids", {"pids.current", ""}, {"pids.current", ""}},
+    {&Usage::pids_failures, "pids", {"pids.events", "max"}, {"pids.events", "max"}},
+    {&Usage::cpu_ns, "cpuacct", {"cpuacct.usage", ""}, {"cpu.stat", "usage_usec", 1000}},
+});
+
+bool on_v1(const Host& host, std::string_view controller) {
+  const Host::Controller* c = host.find(controller);
+  return c && !c->v1_mount.empty();
+}
+
+// Before Linux 6.11 (which brought pids.events.local) a refused fork was counted where it was tried, not at the limit.
+Result<uint64_t> pids_failures_below(const std::string& group) {
+  uint64_t sum = 0;
+  TRY(walk(group, [&sum](int dir, const std::string&) -> Result<void> {
+    if (const auto events = read_value_at(dir, "pids.events")) sum += find_number(*events, "max").value_or(0);
+    return {};
+  }));
+  return sum;
+}
+
+// v1 counts memory and swap together against a limit of its own; without swap accounting those files are missing.
+void add_v1_memory(const std::string& group, Usage& usage) {
+  usage.swap -= std::min(usage.swap, usage.memory);
+  usage.memory_failures += read_number(group + "/memory.memsw.failcnt").value_or(0);
+  // Linux 6.18 does not count the hits of memory+swap: each kill stands for one at least.
+  const uint64_t kills = read_number(group + "/memory.oom_control", "oom_kill").value_or(0);
+  usage.memory_failures = std::max(usage.memory_failures, kills);
+}
+
+}  // namespace
+
+Result<Usage> Group::usage() const {
+  TRY(check_name(name_));
+  const std::string v2_group = group_path(host_.v2_mount, name_);
+  if (!sys::exists(v2_group))
+    return fail(Code::not_found, "no control group '{}'; the container is not running", v2_group);
+  Usage usage;
+  for (const Row& row : kRows) {
+    const bool v1 = on_v1(host_, row.controller);
+    const Source& source = v1 ? row.v1 : row.v2;
+    const std::string group = v1 ? group_path(host_.find(row.controller)->v1_mount, name_) : v2_group;
+    usage.*row.field = read_number(fmt::format("{}/{}", group, source.file), source.key).value_or(0) * source.unit;
+  }
+  if (on_v1(host_, "memory")) add_v1_memory(group_path(host_.find("memory")->v1_mount, name_), usage);
+  if (host_.find("pids") && !on_v1(host_, "pids") && !sys::exists(v2_group + "/pids.events.local")) {
+    TRY_AS(usage.pids_failures, pids_failures_below(v2_group));
+  }
+  return usage;
+}
+
+}  // namespace vz::cgroups
