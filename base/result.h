@@ -23,6 +23,7 @@ enum class Code {
   denied,              // not permitted
   timeout,             // a deadline passed
   peer,                // the other side of a channel died or broke the protocol
+  cancelled,           // by a signal (Ctrl-C)
   in_doubt,            // the peer may or may not have done it: ask before acting
   locked,              // another operation holds the container
   no_global_config,    // vz.conf missing
@@ -62,7 +63,11 @@ enum class Code {
   config_sample_missing,
   checkpoint_failed,
   restore_failed,
+  connect_failed,      // the other host
+  copy_failed,
+  cpu_mismatch,        // the other host's CPU lacks what running programs may use
 };
+constexpr Code kLastCode = Code::cpu_mismatch;
 
 struct Error {
   Code code = Code::system;
@@ -91,8 +96,9 @@ class [[nodiscard]] Result {
   const T& operator*() const { return *std::get_if<0>(&v_); }
   T* operator->() { return std::get_if<0>(&v_); }
   const T* operator->() const { return std::get_if<0>(&v_); }
-  Error& error() { return *std::get_if<1>(&v_); }
-  const Error& error() const { return *std::get_if<1>(&v_); }
+  Error& error() & { return *std::get_if<1>(&v_); }
+  const Error& error() const& { return *std::get_if<1>(&v_); }
+  Error&& error() && { return std::move(*std::get_if<1>(&v_)); }
   T value_or(T other) const { return *this ? **this : std::move(other); }
 
  private:
@@ -105,8 +111,9 @@ class [[nodiscard]] Result<void> {
   Result() = default;
   Result(Error e) : e_(std::move(e)) {}  // NOLINT(google-explicit-constructor)
   explicit operator bool() const { return !e_; }
-  Error& error() { return *e_; }
-  const Error& error() const { return *e_; }
+  Error& error() & { return *e_; }
+  const Error& error() const& { return *e_; }
+  Error&& error() && { return std::move(*e_); }
 
  private:
   std::optional<Error> e_;
@@ -125,8 +132,10 @@ Error with_context(Error e, fmt::format_string<Args...> f, Args&&... args) {
 
 // TRY(expr [, "context {}", args...]): on failure return its Error, with the formatted context in front.
 #define TRY(expr, ...) \
-  if (auto VZ_CAT(try_r_, __LINE__) = (expr); !VZ_CAT(try_r_, __LINE__)) \
-  return ::vz::detail::with_context(std::move(VZ_CAT(try_r_, __LINE__)).error() __VA_OPT__(, ) __VA_ARGS__)
+  do { \
+    if (auto try_r_ = (expr); !try_r_) \
+      return ::vz::detail::with_context(std::move(try_r_).error() __VA_OPT__(, ) __VA_ARGS__); \
+  } while (false)
 
 // TRY_AS(declaration, expr [, "context {}", args...]): the same, and binds the value.
 #define TRY_AS(decl, expr, ...) \

@@ -11,7 +11,7 @@ if(VESSEL_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 else()
-  add_compile_definitions(_FORTIFY_SOURCE=2)
+  add_compile_definitions($<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
   add_compile_options(-fstack-protector-strong)
 endif()
 
@@ -23,11 +23,14 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 
-# vessel_layer(NAME layer... [LINK library...]): every .cpp of the folder is the library, every *_test.cpp its unit test.
+# vessel_layer(NAME layer... [LINK library...] [EXCLUDE regex]): every .cpp of the folder is the library, every *_test.cpp its unit test.
 # The layers named are the ones it may include; tests/lint/layers holds the includes to the same arrows.
 function(vessel_layer name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXCLUDE" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX ${ARG_EXCLUDE})
+  endif()
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
@@ -45,10 +48,12 @@ function(vessel_layer name)
 endfunction()
 
 # vessel_command(NAME DESTINATION dir SOURCES file... LINK library...)
+# The build tree has them in stage/ as they are installed: commands find their helpers at ../libexec/vessel.
 function(vessel_command name)
   cmake_parse_arguments(ARG "" "DESTINATION" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/stage/${ARG_DESTINATION})
   install(TARGETS ${name} RUNTIME DESTINATION ${ARG_DESTINATION})
 endfunction()

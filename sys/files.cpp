@@ -92,6 +92,16 @@ Result<UniqueFd> open_in(int root_fd, const std::string& path, int flags, mode_t
   return fd;
 }
 
+Result<UniqueFd> open_beneath(int dir, const std::string& path, int flags, mode_t mode) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.mode = mode;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  UniqueFd fd{static_cast<int>(::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how))};
+  if (!fd) return fail_sys(errno, "open '{}'", path);
+  return fd;
+}
+
 Result<std::string> read_fd(int fd, size_t limit) {
   std::string out;
   for (;;) {
@@ -191,13 +201,27 @@ Result<void> remove_tree(const std::string& path) {
 }
 
 Result<std::vector<std::string>> list_dir(const std::string& path) {
-  Dir dir{::opendir(path.c_str())};
-  if (!dir) return fail_sys(errno, "read directory '{}'", path);
+  TRY_AS(UniqueFd fd, open(path, O_RDONLY | O_DIRECTORY));
+  TRY_AS(std::vector<std::string> names, list_dir(fd.get()), "'{}'", path);
+  return names;
+}
+
+Result<std::vector<std::string>> list_dir(int dir_fd) {
+  TRY_AS(UniqueFd fd, open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY));
+  Dir dir{::fdopendir(fd.get())};
+  if (!dir) return fail_sys(errno, "read directory");
+  (void)fd.release();
   std::vector<std::string> out;
   while (const dirent* e = ::readdir(dir.get()))
     if (!dot(e->d_name)) out.emplace_back(e->d_name);
   std::sort(out.begin(), out.end());
   return out;
+}
+
+Result<void> sync_fs(const std::string& path) {
+  TRY_AS(UniqueFd fd, open(path, O_RDONLY));
+  if (::syncfs(fd.get()) != 0) return fail_sys(errno, "sync the file system of '{}'", path);
+  return {};
 }
 
 Result<std::string> read_link(const std::string& path) {

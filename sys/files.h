@@ -17,6 +17,8 @@ Result<UniqueFd> open(const std::string& path, int flags, mode_t mode = 0);
 Result<UniqueFd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0);
 // PATH as a process chrooted into ROOT_FD would see it; magic links (/proc/N/fd) are refused.
 Result<UniqueFd> open_in(int root_fd, const std::string& path, int flags, mode_t mode = 0);
+// PATH below DIR; a symbolic link anywhere in it, ".." out of DIR or an absolute path is an error (RESOLVE_BENEATH).
+Result<UniqueFd> open_beneath(int dir, const std::string& path, int flags, mode_t mode = 0);
 
 // Whole file; `limit` bytes at most, a longer one is an error (Code::invalid).
 Result<std::string> read_file(const std::string& path, size_t limit = 16u << 20);
@@ -37,6 +39,8 @@ Result<void> remove_dir(const std::string& path);           // empty directory; 
 Result<void> remove_tree(const std::string& path);
 // Names without "." and "..", sorted.
 Result<std::vector<std::string>> list_dir(const std::string& path);
+Result<std::vector<std::string>> list_dir(int dir_fd);
+Result<void> sync_fs(const std::string& path);              // syncfs(2) of the file system PATH is on
 Result<std::string> read_link(const std::string& path);
 std::string parent_dir(const std::string& path);            // "/a/b" -> "/a"
 std::string base_name(std::string_view path);               // "/a/b" -> "b"

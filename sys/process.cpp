@@ -12,7 +12,9 @@
 #include <cstdlib>
 
 #include "base/strings.h"
+#include "sys/cancel.h"
 #include "sys/files.h"
+#include "sys/namespaces.h"
 
 namespace vz::sys {
 
@@ -89,7 +91,7 @@ Result<Started> spawn(const Program& p, bool capture) {
     TRY_AS(err, make_pipe());
     err_fd = err.write.get();
   }
-  TRY_AS(s.child, fork_process());
+  TRY_AS(s.child, p.namespaces ? clone_process(p.namespaces, -1) : fork_process());
   if (s.child.pid == 0) exec_child(p, in_fd, out_fd, err_fd, report.write.get());
   report.write.reset();
   int error = 0;
@@ -109,6 +111,11 @@ void drain(UniqueFd& fd, std::string& into) {
   const ssize_t n = ::read(fd.get(), buf, sizeof buf);
   if (n > 0 && into.size() < kCaptureLimit) into.append(buf, static_cast<size_t>(n));
   if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) fd.reset();
+}
+
+void kill_child(const Forked& child) {
+  (void)send_signal(child.pidfd.get(), SIGKILL);
+  (void)wait_child(child.pid);
 }
 
 }  // namespace
@@ -144,6 +151,7 @@ Result<bool> wait_ended(int pidfd, std::chrono::milliseconds timeout) {
     if (n > 0) return true;
     if (n == 0) return false;
     if (errno != EINTR) return fail_sys(errno, "wait for a process");
+    TRY(check_cancelled());
   }
 }
 
@@ -181,8 +189,7 @@ Result<Output> run(const Program& program) {
   while (!ended || s.out || s.err) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) {
-      (void)send_signal(s.child.pidfd.get(), SIGKILL);
-      (void)wait_child(s.child.pid);
+      kill_child(s.child);
       return fail(Code::timeout, "'{}' did not end within {} s", program.argv[0],
                   std::chrono::duration_cast<std::chrono::seconds>(program.timeout).count());
     }
@@ -193,6 +200,10 @@ Result<Output> run(const Program& program) {
     // A background grandchild may keep the pipes open: once the program ended, take what is there and go.
     const int n = ::poll(p, 4, ended ? 50 : poll_ms(left));
     if (n < 0 && errno != EINTR) return fail_sys(errno, "poll");
+    if (auto go_on = check_cancelled(); !go_on) {
+      kill_child(s.child);
+      return std::move(go_on).error();
+    }
     if (n == 0 && ended) break;
     if (n <= 0) continue;
     if (p[0].revents) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -38,15 +39,16 @@ struct Forked {
 Result<Forked> fork_process();
 
 struct Program {
-  std::vector<std::string> argv;  // argv[0] is looked up in PATH
-  std::vector<std::string> env;   // added to ours, "NAME=value"
-  std::string input;              // its standard input; empty: /dev/null
-  std::optional<int> stdin_fd;    // instead of input
-  std::optional<int> stdout_fd;   // not captured then
-  std::optional<int> stderr_fd;   // not captured then
-  std::vector<int> inherit;       // further descriptors that stay open, under the same numbers
+  std::vector<std::string> argv = {};  // argv[0] is looked up in PATH
+  std::vector<std::string> env = {};   // added to ours, "NAME=value"
+  std::string input = {};              // its standard input; empty: /dev/null
+  std::optional<int> stdin_fd = {};    // instead of input
+  std::optional<int> stdout_fd = {};   // not captured then
+  std::optional<int> stderr_fd = {};   // not captured then
+  std::vector<int> inherit = {};       // further descriptors that stay open, under the same numbers
+  uint64_t namespaces = 0;        // CLONE_NEW* it is born into; with CLONE_NEWPID its end is the end of all it started
   std::chrono::milliseconds timeout = std::chrono::minutes(10);  // then killed: Code::timeout
-  std::function<Result<void>()> before_exec;  // in the child; async-signal-safety is the caller's business (we are single-threaded)
+  std::function<Result<void>()> before_exec = {};  // in the child; async-signal-safety is the caller's business (we are single-threaded)
 };
 
 struct Output {

@@ -1,0 +1,86 @@
+#include "checkpoint/checkpoint.h"
+
+#include <stdio.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "base/log.h"
+#include "base/rollback.h"
+#include "runtime/cleanup.h"
+#include "sys/files.h"
+
+namespace vz::checkpoint {
+
+using namespace std::chrono_literals;
+
+Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
+  if (!state::running(host.paths, ct.id)) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
+  log::info("Setting up checkpoint...");
+  const std::string dir = ct.dump_dir(host), half = dir + ".tmp";
+  TRY(sys::make_dirs(host.conf.dumpdir, 0700));
+  TRY(sys::remove_tree(half));
+  TRY(sys::remove_tree(dir));
+  TRY(sys::make_dirs(half, 0700));
+  log::info("\tdump...");
+  DumpOptions options{.dir = half, .when_frozen = [&]() -> Result<void> {
+    // The guest ends when this returns: from here on the dump is all there is of it.
+    if (::rename(half.c_str(), dir.c_str()) != 0) return fail_sys(errno, "rename '{}'", half);
+    return sys::sync_fs(dir);
+  }};
+  auto dumped = dump(host, ct, options);
+  if (!dumped) {
+    // Kept for its log; never taken for a dump.
+    (void)sys::remove_tree(dir + ".fail");
+    (void)::rename((sys::exists(dir) ? dir : half).c_str(), (dir + ".fail").c_str());
+    return std::move(dumped).error().context("Checkpointing failed");
+  }
+  log::info("\tkill...");
+  TRY(runtime::clean_up(host, ct, runtime::Leave::nothing));
+  log::info("Checkpointing completed successfully");
+  return {};
+}
+
+Result<void> resume(const runtime::Host& host, const runtime::Container& ct) {
+  if (state::running(host.paths, ct.id)) return fail(Code::running, "Unable to perform restore: container already running");
+  const std::string dir = ct.dump_dir(host);
+  if (!sys::exists(dir)) return fail(Code::restore_failed, "There is no dump {} to restore from", dir);
+  log::info("Restoring container ...");
+  log::info("\tundump...");
+  TRY(restore(host, ct, {.dir = dir, .before_release = {}}), "Container restore failed");
+  TRY(sys::remove_tree(dir));
+  log::info("Container start in progress...");
+  log::info("Restoring completed successfully");
+  return {};
+}
+
+namespace {
+Result<void> set_phase(const runtime::Host& host, config::CtId id, state::Running running, const char* phase) {
+  running.phase = phase;
+  return state::save_running(host.paths, id, running);
+}
+}  // namespace
+
+Result<void> freeze(const runtime::Host& host, const runtime::Container& ct) {
+  const auto running = state::running(host.paths, ct.id);
+  if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
+  log::info("\tsuspend...");
+  TRY_AS(cgroups::Group group, runtime::group_of(ct));
+  Rollback undo;
+  undo.add("thaw", [group] { return group.thaw(); });
+  TRY(group.freeze(10s), "suspend");
+  TRY(set_phase(host, ct.id, *running, "checkpointed"));
+  undo.commit();
+  return {};
+}
+
+Result<void> thaw(const runtime::Host& host, const runtime::Container& ct) {
+  const auto running = state::running(host.paths, ct.id);
+  if (!running) return fail(Code::not_running, "Unable to resume: container is not running");
+  log::info("Resuming...");
+  TRY_AS(cgroups::Group group, runtime::group_of(ct));
+  TRY(group.thaw(), "resume");
+  return set_phase(host, ct.id, *running, "running");
+}
+
+}  // namespace vz::checkpoint

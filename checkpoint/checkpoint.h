@@ -1,0 +1,43 @@
+// Suspending a container to disk and bringing it back: `vzctl suspend` and `resume`, and the two halves of a live move.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/container.h"
+
+namespace vz::checkpoint {
+
+// What stops a dump, found by looking at /proc only, in words with the process named; empty: nothing known. Cheap; the CT is
+// not touched. (Programs entered from outside, io_uring, ...)
+Result<std::vector<std::string>> obstacles(const runtime::Host& host, const runtime::Container& ct);
+
+struct DumpOptions {
+  std::string dir = {};                               // exists, empty; gets criu's images and our own files beside them
+  // Called when everything is written and the CT stands still. Success ends the CT here; an error lets it go on as if
+  // nothing had happened. Empty: success.
+  std::function<Result<void>()> when_frozen = {};
+};
+// Code::checkpoint_failed, Code::not_running. On error the CT runs on.
+Result<void> dump(const runtime::Host& host, const runtime::Container& ct, const DumpOptions& options);
+
+struct RestoreOptions {
+  std::string dir = {};
+  // Called when the CT is whole again but still stands still and nobody outside has heard of it; an error undoes it.
+  std::function<Result<void>()> before_release = {};
+};
+// The CT is not running; it gets mounted when it is not. A supervisor is its parent afterwards. Code::restore_failed; on
+// error nothing of it is left.
+Result<void> restore(const runtime::Host& host, const runtime::Container& ct, const RestoreOptions& options);
+
+// suspend: dump into DUMPDIR/Dump.CTID, clean up, unmount. resume: restore from there and remove it. Both say what vzctl says.
+Result<void> suspend(const runtime::Host& host, const runtime::Container& ct);
+Result<void> resume(const runtime::Host& host, const runtime::Container& ct);
+
+// `suspend --suspend | --resume | --kill`: freeze in memory, go on, end the frozen one.
+Result<void> freeze(const runtime::Host& host, const runtime::Container& ct);
+Result<void> thaw(const runtime::Host& host, const runtime::Container& ct);
+
+}  // namespace vz::checkpoint

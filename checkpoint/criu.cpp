@@ -1,0 +1,141 @@
+#include "checkpoint/criu.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "sys/cancel.h"
+#include "sys/files.h"
+
+namespace vz::checkpoint {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using sys::UniqueFd;
+
+constexpr const char* kPrivateCopy = "/var/lib/vessel/criu/criu";
+
+// The hook program connects here. An abstract name: no file to leave behind; only root of this network namespace is heard.
+struct HookSocket {
+  UniqueFd fd;
+  std::string name;
+};
+
+Result<HookSocket> listen_for_hooks() {
+  HookSocket s;
+  s.name = fmt::format("vessel-hook-{}-{}", ::getpid(), sys::start_time(::getpid()).value_or(0));
+  s.fd.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!s.fd) return fail_sys(errno, "socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, s.name.data(), s.name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + s.name.size());
+  if (::bind(s.fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0 || ::listen(s.fd.get(), 4) != 0)
+    return fail_sys(errno, "listen for criu's hooks");
+  return s;
+}
+
+// One call: "ACTION PID"; the answer is one byte, 0 for go on.
+Result<void> answer(const HookSocket& socket, const Hook& hook) {
+  UniqueFd peer{::accept4(socket.fd.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  if (!peer) return {};
+  ucred who{};
+  socklen_t length = sizeof who;
+  if (::getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &who, &length) != 0 || who.uid != 0) return {};
+  char buf[256];
+  const ssize_t n = ::recv(peer.get(), buf, sizeof buf, 0);
+  if (n <= 0) return {};
+  const auto parts = words({buf, static_cast<size_t>(n)});
+  HookCall call;
+  if (!parts.empty()) call.action = parts[0];
+  if (parts.size() > 1) call.init = static_cast<pid_t>(parse_u64(parts[1]).value_or(0));
+  log::debug("criu: {} {}", call.action, call.init);
+  auto result = hook(call);
+  const char byte = result ? 0 : 1;
+  (void)::send(peer.get(), &byte, 1, MSG_NOSIGNAL);
+  return result;
+}
+
+std::vector<std::string> command_line(const std::string& program, const CriuRun& run) {
+  std::vector<std::string> argv = {program};
+  argv.insert(argv.end(), run.args.begin(), run.args.end());
+  for (const std::string& a : {std::string("-D"), run.image_dir, std::string("-o"), run.log_name, std::string("-v2")}) argv.push_back(a);
+  if (run.hook) {
+    argv.emplace_back("--action-script");
+    argv.push_back(sys::helper_path("vz-criu-hook"));
+  }
+  return argv;
+}
+
+}  // namespace
+
+std::string first_error(std::string_view log) {
+  for (const std::string_view line : split(log, '\n')) {
+    const size_t at = line.find("Error (");
+    if (at == std::string_view::npos || line.find("RLIMIT_NOFILE") != std::string_view::npos) continue;
+    const size_t text = line.find("): ", at);
+    return printable(text == std::string_view::npos ? line.substr(at) : line.substr(text + 3));
+  }
+  return "";
+}
+
+Result<std::string> criu_program(const runtime::Host& host) {
+  if (!host.conf.criu.empty()) return host.conf.criu;
+  if (::access(kPrivateCopy, X_OK) == 0) return std::string(kPrivateCopy);
+  for (const char* path : {"/usr/sbin/criu", "/usr/local/sbin/criu"})
+    if (::access(path, X_OK) == 0) return std::string(path);
+  return fail(Code::unsupported, "criu is not installed: install the package 'criu', or run scripts/setup for a private copy");
+}
+
+Result<std::string> criu_version(const std::string& program) {
+  TRY_AS(std::string out, sys::run_ok({.argv = {program, "--version"}}));
+  for (const std::string_view line : split(out, '\n'))
+    if (line.substr(0, 8) == "Version:") return std::string(trim(line.substr(8)));
+  return fail(Code::unsupported, "'{} --version' says nothing useful", program);
+}
+
+Result<void> run_criu(const runtime::Host& host, const CriuRun& run) {
+  TRY_AS(std::string program, criu_program(host));
+  HookSocket socket;
+  sys::Program command{.argv = command_line(program, run)};
+  if (run.hook) {
+    TRY_AS(socket, listen_for_hooks());
+    command.env.push_back("VESSEL_HOOK=" + socket.name);
+  }
+  command.before_exec = run.before_exec;
+  TRY_AS(sys::Forked criu, sys::start(command));
+  const auto deadline = Clock::now() + run.timeout;
+  Result<void> hooks;
+  for (;;) {
+    pollfd p[2] = {{criu.pidfd.get(), POLLIN, 0}, {socket.fd.get(), POLLIN, 0}};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const int n = left > 0 ? ::poll(p, 2, static_cast<int>(left)) : 0;
+    auto go_on = n < 0 && errno == EINTR ? sys::check_cancelled() : Result<void>();
+    if (n == 0) go_on = fail(Code::timeout, "criu did not end in time");
+    if (!go_on) {
+      (void)sys::send_signal(criu.pidfd.get(), SIGKILL);
+      (void)sys::wait_child(criu.pid);
+      return go_on;
+    }
+    if (n > 0 && p[1].revents)
+      if (auto r = answer(socket, run.hook); !r && hooks) hooks = r;
+    if (n > 0 && p[0].revents && !p[1].revents) break;
+  }
+  TRY_AS(sys::ExitStatus status, sys::wait_child(criu.pid));
+  TRY(hooks);
+  if (status.ok()) return {};
+  const std::string log_path = run.image_dir + "/" + run.log_name;
+  const std::string reason = first_error(sys::read_file(log_path, 64u << 20).value_or(""));
+  return fail(Code::system, "criu failed ({}){}{} (log: {})", status.text(), reason.empty() ? "" : ": ", reason, log_path);
+}
+
+}  // namespace vz::checkpoint

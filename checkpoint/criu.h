@@ -1,0 +1,44 @@
+// The criu program: where it is, and one run of it with our hooks answered. Source: criu(8), criu.org/Action_scripts.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/host.h"
+#include "sys/process.h"
+
+namespace vz::checkpoint {
+
+// vz.conf's CRIU, else the private copy of scripts/setup, else "criu" in PATH. Code::unsupported when there is none.
+Result<std::string> criu_program(const runtime::Host& host);
+// "4.2.1".
+Result<std::string> criu_version(const std::string& program);
+
+// What criu tells at a stage of its work: "post-dump", "setup-namespaces", "post-restore" ... and, on restore, the host PID of
+// the new init. An error answer makes criu fail there: before "post-restore" (included) the restored tree is killed, at
+// "post-dump" the dumped one goes on running.
+struct HookCall {
+  std::string action;
+  pid_t init = 0;
+};
+using Hook = std::function<Result<void>(const HookCall&)>;
+
+struct CriuRun {
+  std::vector<std::string> args;        // "dump", "-t", "7" ...; -D, -o, -v and the hook are added
+  std::string image_dir;
+  std::string log_name;                 // "dump.log", in image_dir
+  Hook hook;                            // empty: none
+  std::function<Result<void>()> before_exec;
+  std::chrono::milliseconds timeout = std::chrono::minutes(5);
+};
+// Runs criu to its end, answering hooks meanwhile. On failure the error carries the hook's own error or the first "Error"
+// line of criu's log. The process that calls is criu's parent (and, with --restore-sibling, that of the restored init).
+Result<void> run_criu(const runtime::Host& host, const CriuRun& run);
+
+// First line of a log that says what went wrong, without criu's source position. Pure.
+std::string first_error(std::string_view log);
+
+}  // namespace vz::checkpoint

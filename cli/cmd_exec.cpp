@@ -1,0 +1,68 @@
+#include "base/strings.h"
+#include "cli/command.h"
+#include "runtime/exec.h"
+#include "sys/files.h"
+
+#include <signal.h>
+
+namespace vz::cli {
+
+namespace {
+
+// Words joined by blanks, unquoted, for the guest's shell; a single "-" is a script on standard input.
+std::string shell_line(const std::vector<std::string>& args) {
+  std::vector<std::string> words_of_line;
+  for (const std::string& a : args) words_of_line.push_back(a.empty() ? "''" : a);
+  return join(words_of_line, " ");
+}
+
+Result<sys::ExitStatus> run_shell(Context& ctx) {
+  if (ctx.args.empty()) return fail(Code::usage, "No command line given for exec");
+  TRY_AS(runtime::Container ct, container(ctx));
+  runtime::ExecOptions options;
+  if (ctx.args.size() == 1 && ctx.args[0] == "-") {
+    options.argv = {"bash", "-s"};
+    options.fallbacks = {{"sh", "-s"}};
+  } else {
+    const std::string line = shell_line(ctx.args);
+    options.argv = {"bash", "-c", line};
+    options.fallbacks = {{"sh", "-c", line}};
+  }
+  return runtime::exec(ctx.host, ct, options);
+}
+
+int shell_status(const sys::ExitStatus& s) { return s.signal ? 128 + s.signal : s.code; }
+
+Result<int> run_exec(Context& ctx) {
+  auto status = run_shell(ctx);
+  if (!status) {
+    if (status.error().code == Code::usage) return std::move(status).error();
+    return std::move(status).error().with_code(Code::exec_failed);
+  }
+  return status->ok() ? 0 : 8;
+}
+
+Result<int> run_exec2(Context& ctx) {
+  TRY_AS(sys::ExitStatus status, run_shell(ctx));
+  return shell_status(status);
+}
+
+Result<int> run_enter(Context& ctx) {
+  std::string first;
+  if (!ctx.args.empty()) {
+    if (ctx.args[0] != "--exec") return fail(Code::usage, "Invalid options: {}", printable(ctx.args[0]));
+    if (ctx.args.size() < 2) return fail(Code::usage, "No command line given for --exec");
+    first = shell_line({ctx.args.begin() + 1, ctx.args.end()});
+  }
+  TRY_AS(runtime::Container ct, container(ctx));
+  TRY_AS(sys::ExitStatus status, runtime::enter(ctx.host, ct, first));
+  return shell_status(status);
+}
+
+}  // namespace
+
+constinit const Command kExec = {"exec", "", "COMMAND...", "run a shell line in it (any failure: exit status 8)", "", true, run_exec};
+constinit const Command kExec2 = {"exec2", "", "COMMAND...", "the same with the command's own exit status", "", true, run_exec2};
+constinit const Command kEnter = {"enter", "", "[--exec COMMAND...]", "a root shell in it", "", true, run_enter};
+
+}  // namespace vz::cli

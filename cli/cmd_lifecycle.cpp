@@ -1,0 +1,118 @@
+#include <fmt/core.h>
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "checkpoint/checkpoint.h"
+#include "cli/command.h"
+#include "runtime/cleanup.h"
+#include "runtime/start.h"
+#include "runtime/status.h"
+#include "runtime/stop.h"
+#include "sys/files.h"
+
+namespace vz::cli {
+
+namespace {
+
+constexpr Option kStartOptions[] = {{"force"}, {"wait"}, {"skip-fsck"}, {"skip-remount"}, {"skip_ve_setup"}};
+constexpr Option kStopOptions[] = {{"fast"}, {"skip-umount"}};
+constexpr Option kRestartOptions[] = {{"force"}, {"wait"}, {"skip-fsck"}, {"skip-remount"}, {"skip_ve_setup"}, {"fast"}, {"skip-umount"}};
+
+runtime::StartOptions start_options(const Parsed& p) { return {.force = p.has("force"), .wait = p.has("wait")}; }
+runtime::StopOptions stop_options(const Parsed& p) { return {.fast = p.has("fast"), .skip_umount = p.has("skip-umount")}; }
+
+// A dump waits for this CT: continue there; when that fails, boot.
+Result<void> start_or_resume(const Context& ctx, const runtime::Container& ct, const runtime::StartOptions& options) {
+  if (!runtime::status_of(ctx.host, ct).suspended) return runtime::start(ctx.host, ct, options);
+  log::info("Dump file {} exists, trying to restore from it", ct.dump_dir(ctx.host));
+  auto resumed = checkpoint::resume(ctx.host, ct);
+  if (resumed) return {};
+  log::error("{}", resumed.error().text);
+  TRY(runtime::start(ctx.host, ct, options));
+  return sys::remove_tree(ct.dump_dir(ctx.host));
+}
+
+Result<int> run_start(Context& ctx) {
+  TRY_AS(Parsed p, parse_only_options(ctx.args, kStartOptions));
+  TRY_AS(runtime::Container ct, container(ctx));
+  TRY(start_or_resume(ctx, ct, start_options(p)));
+  return 0;
+}
+
+Result<int> run_stop(Context& ctx) {
+  TRY_AS(Parsed p, parse_only_options(ctx.args, kStopOptions));
+  TRY_AS(runtime::Container ct, container(ctx));
+  auto stopped = runtime::stop(ctx.host, ct, stop_options(p));
+  if (!stopped && stopped.error().code == Code::not_running) {
+    log::error("{}", stopped.error().text);
+    return 0;  // scripts rely on it
+  }
+  TRY(stopped);
+  return 0;
+}
+
+Result<int> run_restart(Context& ctx) {
+  TRY_AS(Parsed p, parse_only_options(ctx.args, kRestartOptions));
+  TRY_AS(runtime::Container ct, container(ctx));
+  log::info("Restarting container");
+  auto stopped = runtime::stop(ctx.host, ct, stop_options(p));
+  if (!stopped && stopped.error().code != Code::not_running) return std::move(stopped).error();
+  TRY(runtime::start(ctx.host, ct, start_options(p)));
+  return 0;
+}
+
+Result<int> run_destroy(Context& ctx) {
+  TRY_AS(Parsed p, parse_only_options(ctx.args, {}));
+  TRY_AS(runtime::Container ct, container(ctx));
+  TRY(runtime::destroy(ctx.host, ct));
+  return 0;
+}
+
+Result<int> run_mount(Context& ctx) {
+  TRY_AS(Parsed p, parse_only_options(ctx.args, {}));
+  TRY_AS(runtime::Container ct, container(ctx));
+  if (storage::is_mounted(ct.area)) {
+    log::error("Container is already mounted");
+    return 0;
+  }
+  TRY(runtime::mount(ctx.host, ct));
+  return 0;
+}
+
+Result<int> run_umount(Context& ctx) {
+  TRY_AS(Parsed p, parse_only_options(ctx.args, {}));
+  TRY_AS(runtime::Container ct, container(ctx));
+  TRY(runtime::umount(ctx.host, ct));
+  return 0;
+}
+
+Result<int> run_status(Context& ctx) {
+  const auto ct = container(ctx);
+  const runtime::Status s = ct ? runtime::status_of(ctx.host, *ct) : runtime::Status{};
+  fmt::print("CTID {} {} {} {}{}\n", ctx.id, s.exists ? "exist" : "deleted", s.mounted ? "mounted" : "unmounted",
+             s.running ? "running" : "down", s.suspended ? " suspended" : "");
+  return 0;
+}
+
+// vz-supervisor's last act; not for people.
+Result<int> run_ended(Context& ctx) {
+  const auto status = ctx.args.size() == 1 ? parse_u64(ctx.args[0]) : std::nullopt;
+  if (!status) return fail(Code::usage, "Invalid extra arguments");
+  TRY(runtime::container_ended(ctx.host, ctx.id, static_cast<int>(*status)));
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kStart = {"start", "", "[--wait] [--force]", "boot it (or continue where it was suspended)", "starting", true, run_start};
+constinit const Command kStop = {"stop", "", "[--fast] [--skip-umount]", "shut it down (--fast: kill)", "stopping", true, run_stop};
+constinit const Command kRestart = {"restart", "", "[--wait] [--force] [--fast]", "stop, then start", "restarting", true, run_restart};
+constinit const Command kDestroy = {"destroy", "delete", "", "remove it with everything in it", "destroying", true, run_destroy};
+constinit const Command kMount = {"mount", "", "", "mount its files on VE_ROOT", "mounting", true, run_mount};
+constinit const Command kUmount = {"umount", "", "", "unmount them", "unmounting", true, run_umount};
+constinit const Command kStatus = {"status", "", "", "one line: exists, mounted, running, suspended", "", false, run_status};
+constinit const Command kEnded = {"ct-ended", "", "WAIT_STATUS", "", "", false, run_ended};
+
+}  // namespace vz::cli

@@ -1,0 +1,258 @@
+#include "cli/list_fields.h"
+
+#include <fmt/core.h>
+#include <time.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+
+namespace vz::cli {
+
+using nlohmann::json;
+
+const char* Listed::status_word() const {
+  if (status.running) return "running";
+  if (status.mounted) return "mounted";
+  return status.suspended ? "suspended" : "stopped";
+}
+
+const std::optional<cgroups::Usage>& Listed::usage() const {
+  if (!usage_) {
+    usage_.emplace();
+    if (running)
+      if (const auto group = runtime::group_of(ct))
+        if (const auto now = group->usage()) *usage_ = *now;
+  }
+  return *usage_;
+}
+
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+// ---- how a value of a type prints ----------------------------------------------------------------------------------
+
+using Text = std::optional<std::string>;
+using List = std::optional<std::vector<std::string>>;
+using Number = std::optional<uint64_t>;
+using Flag = std::optional<bool>;
+
+std::string text_of(const Text& v) { return v && !v->empty() ? printable(*v) : "-"; }
+std::string text_of(const List& v) { return v && !v->empty() ? printable(join(*v, " ")) : "-"; }
+std::string text_of(const Number& v) { return v ? std::to_string(*v) : "-"; }
+std::string text_of(const Flag& v) { return v ? (*v ? "yes" : "no") : "-"; }
+
+json json_of(const Text& v) { return v ? json(*v) : json(); }
+json json_of(const List& v) { return v ? json(*v) : json::array(); }
+json json_of(const Number& v) { return v ? json(*v) : json(); }
+json json_of(const Flag& v) { return v ? json(*v) : json(); }
+
+template <auto Get>
+constexpr Field field(std::string_view name, std::string_view header, int width, bool in_json = true) {
+  return {name, header, width, in_json, [](const Listed& c) { return text_of(Get(c)); }, [](const Listed& c) { return json_of(Get(c)); }};
+}
+
+// ---- identity --------------------------------------------------------------------------------------------------------
+
+Number id(const Listed& c) { return c.ct.id; }
+Text private_area(const Listed& c) { return c.ct.area.private_dir; }
+Text root(const Listed& c) { return c.ct.area.root_dir; }
+Text hostname(const Listed& c) { return c.ct.spec.hostname; }
+Text name(const Listed& c) { return c.ct.spec.name; }
+Text description(const Listed& c) { return c.ct.spec.description; }
+Text ostemplate(const Listed& c) { return c.ct.spec.ostemplate; }
+Text origin_sample(const Listed& c) { return c.ct.spec.origin_sample; }
+Text smart_name(const Listed& c) { return c.ct.spec.name ? c.ct.spec.name : std::to_string(c.ct.id); }
+Text status(const Listed& c) { return c.status_word(); }
+Text layout(const Listed& c) { return c.ct.area.layout == config::Layout::image ? "image" : "dir"; }
+Flag onboot(const Listed& c) { return c.ct.spec.onboot; }
+Flag disabled(const Listed& c) { return c.ct.spec.disabled.value_or(false); }
+Number bootorder(const Listed& c) { return c.ct.spec.bootorder; }
+
+// ---- network ---------------------------------------------------------------------------------------------------------
+
+// Of a running CT: what is really configured in it, its bridged interfaces included.
+List addresses(const Listed& c) {
+  if (c.running) {
+    const auto netns = sys::open_ns(c.running->init, "net");
+    auto live = netns ? net::addresses(netns->get()) : Result<std::vector<std::string>>(netns.error());
+    if (live) return std::move(*live);
+  }
+  std::vector<std::string> out;
+  if (c.ct.spec.ip_address)
+    for (const auto& a : *c.ct.spec.ip_address) out.push_back(a.address);
+  return out;
+}
+List nameserver(const Listed& c) { return c.ct.spec.nameserver; }
+List searchdomain(const Listed& c) { return c.ct.spec.searchdomain; }
+
+// ---- beancounters ----------------------------------------------------------------------------------------------------
+
+struct Bean {
+  Number held, maxheld, failcnt;
+  std::optional<config::BarrierLimit> limits;
+};
+
+Bean numproc_bean(const Listed& c) {
+  Bean b{{}, {}, {}, c.ct.spec.numproc};
+  if (const auto& u = c.usage()) {
+    b.held = u->pids;
+    b.failcnt = u->pids_failures;
+  }
+  return b;
+}
+
+Bean physpages_bean(const Listed& c) {
+  Bean b{{}, {}, {}, c.ct.spec.physpages};
+  if (const auto& u = c.usage()) {
+    b.held = u->memory / kPage;
+    b.maxheld = u->memory_max / kPage;
+    b.failcnt = u->memory_failures;
+  }
+  return b;
+}
+
+Bean swappages_bean(const Listed& c) {
+  Bean b{{}, {}, {}, c.ct.spec.swappages};
+  if (const auto& u = c.usage()) b.held = u->swap / kPage;
+  return b;
+}
+
+Number barrier(const Bean& b) { return b.limits ? Number(b.limits->barrier) : std::nullopt; }
+Number limit(const Bean& b) { return b.limits ? Number(b.limits->limit) : std::nullopt; }
+
+template <auto Get>
+json bean_json(const Listed& c) {
+  const Bean b = Get(c);
+  if (!b.held && !b.limits) return json();
+  return {{"held", b.held.value_or(0)}, {"maxheld", b.maxheld.value_or(0)}, {"barrier", barrier(b).value_or(config::kUnlimited)},
+          {"limit", limit(b).value_or(config::kUnlimited)}, {"failcnt", b.failcnt.value_or(0)}};
+}
+
+template <auto Get>
+constexpr Field bean(std::string_view name, std::string_view header) {
+  return {name, header, 10, true, [](const Listed& c) { return text_of(Get(c).held); }, bean_json<Get>};
+}
+template <auto Get, auto Part>
+constexpr Field bean_part(std::string_view name, std::string_view header) {
+  return {name, header, 10, false, [](const Listed& c) { return text_of(Part(Get(c))); }, [](const Listed& c) { return json_of(Part(Get(c))); }};
+}
+Number maxheld(const Bean& b) { return b.maxheld; }
+Number failcnt(const Bean& b) { return b.failcnt; }
+
+// ---- disk ------------------------------------------------------------------------------------------------------------
+
+Number space_used(const Listed& c) {
+  const auto u = storage::usage(c.ct.area);
+  return u ? Number(u->space_kib) : std::nullopt;
+}
+Number inodes_used(const Listed& c) {
+  const auto u = storage::usage(c.ct.area);
+  return u ? Number(u->inodes) : std::nullopt;
+}
+Number soft(const std::optional<config::BarrierLimit>& v) { return v ? Number(v->barrier) : std::nullopt; }
+Number hard(const std::optional<config::BarrierLimit>& v) { return v ? Number(v->limit) : std::nullopt; }
+Number space_soft(const Listed& c) { return soft(c.ct.spec.diskspace); }
+Number space_hard(const Listed& c) { return hard(c.ct.spec.diskspace); }
+Number inodes_soft(const Listed& c) { return soft(c.ct.spec.diskinodes); }
+Number inodes_hard(const Listed& c) { return hard(c.ct.spec.diskinodes); }
+
+template <auto Used, auto Soft, auto Hard>
+json disk_json(const Listed& c) {
+  const Number used = Used(c);
+  if (!used && !Hard(c)) return json();
+  return {{"usage", used.value_or(0)}, {"softlimit", Soft(c).value_or(0)}, {"hardlimit", Hard(c).value_or(0)}};
+}
+template <auto Used, auto Soft, auto Hard>
+constexpr Field disk(std::string_view name, std::string_view header) {
+  return {name, header, 10, true, [](const Listed& c) { return text_of(Used(c)); }, disk_json<Used, Soft, Hard>};
+}
+
+// ---- processor and time ------------------------------------------------------------------------------------------------
+
+Number cpulimit(const Listed& c) { return c.ct.spec.cpulimit ? Number(c.ct.spec.cpulimit->percent) : std::nullopt; }
+Number cpuunits(const Listed& c) { return c.ct.spec.cpuunits ? Number(*c.ct.spec.cpuunits) : std::nullopt; }
+Number cpus(const Listed& c) { return c.ct.spec.cpus ? Number(*c.ct.spec.cpus) : std::nullopt; }
+
+int64_t uptime_seconds(const Listed& c) { return c.running ? std::max<int64_t>(0, ::time(nullptr) - c.running->since) : 0; }
+std::string uptime_text(const Listed& c) {
+  if (!c.running) return "-";
+  const int64_t s = uptime_seconds(c);
+  return fmt::format("{:03}d{:02}h:{:02}m:{:02}s", s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+}
+json uptime_json(const Listed& c) { return static_cast<double>(uptime_seconds(c)); }
+
+Text capability(const Listed& c) {
+  if (!c.ct.spec.capability || c.ct.spec.capability->empty()) return std::nullopt;
+  std::vector<std::string> out;
+  for (const auto& cap : *c.ct.spec.capability) out.push_back(cap.name + (cap.on ? ":on" : ":off"));
+  return join(out, ",");
+}
+std::string capability_text(const Listed& c) { return text_of(capability(c)); }
+json capability_json(const Listed& c) {
+  if (!c.ct.spec.capability) return json();
+  json out = json::object();
+  for (const auto& cap : *c.ct.spec.capability) out[cap.name] = cap.on;
+  return out;
+}
+
+constexpr Field kFields[] = {
+    field<id>("ctid", "CTID", 10),
+    field<id>("veid", "CTID", 10),
+    field<id>("vpsid", "CTID", 10),
+    field<private_area>("private", "PRIVATE", -32),
+    field<root>("root", "ROOT", -32),
+    field<origin_sample>("origin_sample", "ORIGIN_SAMPLE", 32),
+    field<hostname>("hostname", "HOSTNAME", -32),
+    field<name>("name", "NAME", -32),
+    field<smart_name>("smart_name", "SMARTNAME", 10),
+    field<description>("description", "DESCRIPTION", -32),
+    field<ostemplate>("ostemplate", "OSTEMPLATE", -32),
+    field<addresses>("ip", "IP_ADDR", -15),
+    field<nameserver>("nameserver", "NAMESERVER", -15),
+    field<searchdomain>("searchdomain", "SEARCHDOMAIN", -15),
+    field<status>("status", "STATUS", -9),
+    bean<numproc_bean>("numproc", "NPROC"),
+    bean_part<numproc_bean, maxheld>("numproc.m", "NPROC.M"),
+    bean_part<numproc_bean, barrier>("numproc.b", "NPROC.B"),
+    bean_part<numproc_bean, limit>("numproc.l", "NPROC.L"),
+    bean_part<numproc_bean, failcnt>("numproc.f", "NPROC.F"),
+    bean<physpages_bean>("physpages", "PHYSP"),
+    bean_part<physpages_bean, maxheld>("physpages.m", "PHYSP.M"),
+    bean_part<physpages_bean, barrier>("physpages.b", "PHYSP.B"),
+    bean_part<physpages_bean, limit>("physpages.l", "PHYSP.L"),
+    bean_part<physpages_bean, failcnt>("physpages.f", "PHYSP.F"),
+    bean<swappages_bean>("swappages", "SWAPP"),
+    bean_part<swappages_bean, maxheld>("swappages.m", "SWAPP.M"),
+    bean_part<swappages_bean, barrier>("swappages.b", "SWAPP.B"),
+    bean_part<swappages_bean, limit>("swappages.l", "SWAPP.L"),
+    bean_part<swappages_bean, failcnt>("swappages.f", "SWAPP.F"),
+    disk<space_used, space_soft, space_hard>("diskspace", "DSPACE"),
+    field<space_soft>("diskspace.s", "DSPACE.S", 10, false),
+    field<space_hard>("diskspace.h", "DSPACE.H", 10, false),
+    disk<inodes_used, inodes_soft, inodes_hard>("diskinodes", "DINODES"),
+    field<inodes_soft>("diskinodes.s", "DINODES.S", 10, false),
+    field<inodes_hard>("diskinodes.h", "DINODES.H", 10, false),
+    {"uptime", "UPTIME", 15, true, uptime_text, uptime_json},
+    field<cpulimit>("cpulimit", "CPULIM", 7),
+    field<cpuunits>("cpuunits", "CPUUNI", 7),
+    field<cpus>("cpus", "CPUS", 5),
+    field<onboot>("onboot", "ONBOOT", 6),
+    field<bootorder>("bootorder", "BOOTORDER", 10),
+    field<layout>("layout", "LAYOUT", -6),
+    {"capability", "CAPABILITY", -15, true, capability_text, capability_json},
+    field<disabled>("disabled", "DISABL", 6),
+};
+
+}  // namespace
+
+std::span<const Field> list_fields() { return kFields; }
+
+const Field* find_field(std::string_view wanted) {
+  const auto it = std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == wanted; });
+  return it == std::end(kFields) ? nullptr : it;
+}
+
+}  // namespace vz::cli

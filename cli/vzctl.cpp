@@ -1,0 +1,125 @@
+// vzctl: one command line, one operation on one container.
+#include <fmt/core.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "cli/command.h"
+#include "cli/exit_codes.h"
+#include "config/config.h"
+#include "runtime/cleanup.h"
+#include "sys/cancel.h"
+
+namespace vz::cli {
+
+namespace {
+
+constexpr const Command* kCommands[] = {&kCreate, &kStart,  &kStop,  &kRestart, &kDestroy, &kMount,   &kUmount, &kSet,
+                                        &kStatus, &kExec,   &kExec2, &kEnter,   &kSuspend, &kResume};
+
+std::string usage() {
+  std::string out = "vzctl version " VESSEL_VERSION
+                    "\nUsage: vzctl [--verbose | --quiet] [--skiplock] COMMAND CTID|NAME [OPTION...]\n\n";
+  for (const Command* c : kCommands)
+    out += fmt::format("  {:<8} CTID {:<44} {}\n", c->name, c->args, c->summary);
+  out += "\n  --version   print the version\n\nvzctl(8) tells all; the parameters of `set` are in ctid.conf(5).\n";
+  return out;
+}
+
+struct Flags {
+  bool skip_lock = false, quiet = false;
+  int verbose = 0;
+  size_t next = 1;              // index of the command word
+};
+
+// Flags stand before the command.
+Result<Flags> parse_flags(std::span<char* const> argv) {
+  Flags f;
+  for (; f.next < argv.size() && argv[f.next][0] == '-'; ++f.next) {
+    const std::string_view word = argv[f.next];
+    if (word == "--verbose") ++f.verbose;
+    else if (word == "--quiet") f.quiet = true;
+    else if (word == "--skiplock") f.skip_lock = true;
+    else if (word == "--version" || word == "--help") return f;
+    else return fail(Code::usage, "Bad flag: {} (see vzctl --help)", printable(word));
+  }
+  return f;
+}
+
+const Command* find(std::string_view word) {
+  if (word == kEnded.name) return &kEnded;
+  const auto it = std::find_if(std::begin(kCommands), std::end(kCommands),
+                               [&](const Command* c) { return c->name == word || (!c->alias.empty() && c->alias == word); });
+  return it == std::end(kCommands) ? nullptr : *it;
+}
+
+void set_up_log(const runtime::Host& host, const Flags& flags, config::CtId id) {
+  log::Settings& s = log::settings();
+  s.ctid = id;
+  s.verbosity = flags.verbose ? flags.verbose : host.conf.verbose;
+  s.quiet = flags.quiet;
+  s.file = host.conf.logging ? host.conf.logfile : "";
+  s.file_level = host.conf.log_level;
+}
+
+Result<int> run_locked(const Command& command, Context& ctx) {
+  if (command.needs_config) {
+    if (auto ct = runtime::load_container(ctx.host, ctx.id); !ct) return std::move(ct).error();
+  }
+  if (command.lock_status.empty() || ctx.skip_lock) return command.run(ctx);
+  sys::catch_cancel_signals();
+  TRY_AS(state::Lock lock, state::Lock::take(ctx.host.conf.lockdir, ctx.id, command.lock_status));
+  return command.run(ctx);
+}
+
+Result<int> run(std::span<char* const> argv) {
+  if (argv.size() < 2) {
+    std::fputs(usage().c_str(), stderr);
+    return 20;
+  }
+  TRY_AS(Flags flags, parse_flags(argv));
+  if (flags.next >= argv.size()) return fail(Code::usage, "No command given (see vzctl --help)");
+  const std::string_view word = argv[flags.next];
+  if (word == "--version") {
+    std::puts("vzctl version " VESSEL_VERSION);
+    return 0;
+  }
+  if (word == "--help") {
+    std::fputs(usage().c_str(), stdout);
+    return 0;
+  }
+  const Command* command = find(word);
+  if (!command) return fail(Code::usage, "Bad command: {}", printable(word));
+  if (flags.next + 1 >= argv.size()) return fail(Code::invalid, "CT ID missing");
+  const std::string_view who = argv[flags.next + 1];
+  Context ctx;
+  TRY_AS(ctx.host, runtime::load_host());
+  set_up_log(ctx.host, flags, 0);
+  if (who == "0") return fail(Code::invalid, "Only set actions are allowed for CT0");
+  TRY_AS(ctx.id, state::resolve(ctx.host.paths, who));
+  log::settings().ctid = ctx.id;
+  ctx.skip_lock = flags.skip_lock;
+  for (size_t i = flags.next + 2; i < argv.size(); ++i) ctx.args.emplace_back(argv[i]);
+  return run_locked(*command, ctx);
+}
+
+}  // namespace
+
+std::span<const Command* const> commands() { return kCommands; }
+
+Result<runtime::Container> container(const Context& ctx) { return runtime::load_container(ctx.host, ctx.id); }
+
+}  // namespace vz::cli
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto status = vz::cli::run({argv, static_cast<size_t>(argc)});
+  if (status) return *status;
+  if (!status.error().text.empty()) vz::log::error("{}", status.error().text);
+  return vz::cli::exit_code(status.error().code);
+}

@@ -1,0 +1,29 @@
+// Moving a container to another host, stopped or running. Two ends: send() here, receive() there ("vzmigrate receive",
+// started through ssh). Until the destination has it running, any failure gives the CT back here as it was and leaves nothing
+// there; from then on there is no way back, only warnings.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "migrate/peer.h"
+#include "runtime/container.h"
+
+namespace vz::migrate {
+
+struct Options {
+  bool online = false;
+  bool remove_area = true;     // -r: destroy the source afterwards, or keep it as CTID.conf.migrated
+  bool keep_dst = false;       // a failed move leaves the copied area there for the next try
+  bool check_only = false;
+  bool times = false;
+};
+
+// Says what it does; the CT is locked by the caller.
+Result<void> send(const runtime::Host& host, const runtime::Container& ct, const Address& to, const Options& options);
+
+// The destination's end, on IN and OUT; returns when the other side is done or gone.
+Result<void> receive(const runtime::Host& host, int in, int out);
+
+}  // namespace vz::migrate

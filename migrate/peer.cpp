@@ -1,0 +1,132 @@
+#include "migrate/peer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/strings.h"
+#include "sys/files.h"
+
+namespace vz::migrate {
+
+namespace {
+
+constexpr auto kCopyTimeout = std::chrono::hours(48);
+constexpr int kVanished = 24;  // rsync: files vanished while they were copied; a running guest does that
+
+std::string with_user(const std::string& target) { return target.find('@') == std::string::npos ? "root@" + target : target; }
+
+std::string last_line(std::string_view text) {
+  const auto lines = split(trim(text), '\n');
+  return lines.empty() ? "" : printable(lines.back());
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> split_words(std::string_view text) {
+  std::vector<std::string> out;
+  std::string word;
+  bool in_word = false;
+  char quote = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote ? c == quote : c == '\'' || c == '"') {
+      quote = quote ? 0 : c;
+      in_word = true;
+    } else if (c == '\\' && quote != '\'' && i + 1 < text.size()) {
+      word += text[++i];
+      in_word = true;
+    } else if (!quote && (c == ' ' || c == '\t' || c == '\n')) {
+      if (in_word) out.push_back(std::exchange(word, {}));
+      in_word = false;
+    } else {
+      word += c;
+      in_word = true;
+    }
+  }
+  if (quote) return fail(Code::usage, "unbalanced quote in '{}'", printable(text));
+  if (in_word) out.push_back(word);
+  return out;
+}
+
+std::vector<std::string> Peer::ssh() const {
+  std::vector<std::string> argv = {"ssh", "-o", "BatchMode=yes", "-o", "ControlPath=" + control_path_};
+  argv.insert(argv.end(), address_.ssh_options.begin(), address_.ssh_options.end());
+  return argv;
+}
+
+Result<std::unique_ptr<Peer>> Peer::connect(const Address& address, const std::string& run_dir) {
+  std::unique_ptr<Peer> peer(new Peer);
+  peer->address_ = address;
+  peer->address_.target = with_user(address.target);
+  if (peer->address_.target.front() == '-') return fail(Code::usage, "Bad host name '{}'", printable(address.target));
+  TRY(sys::make_dirs(run_dir, 0700));
+  peer->control_path_ = fmt::format("{}/ssh-{}", run_dir, ::getpid());
+  int in[2], out[2];
+  if (::pipe2(in, O_CLOEXEC) != 0) return fail_sys(errno, "pipe");
+  sys::UniqueFd in_read(in[0]);
+  peer->to_.reset(in[1]);
+  if (::pipe2(out, O_CLOEXEC) != 0) return fail_sys(errno, "pipe");
+  sys::UniqueFd out_write(out[1]);
+  peer->from_.reset(out[0]);
+  sys::Program program;
+  program.argv = peer->ssh();
+  for (const char* word : {"-o", "ControlMaster=yes", "-o", "ControlPersist=no", "--"}) program.argv.emplace_back(word);
+  program.argv.push_back(peer->address_.target);
+  program.argv.emplace_back("vzmigrate receive");
+  program.stdin_fd = in_read.get();
+  program.stdout_fd = out_write.get();
+  program.stderr_fd = 2;  // ssh says itself what is wrong with the connection
+  // Ctrl-C is ours to handle: the connection is needed to undo what was done there.
+  program.before_exec = []() -> Result<void> {
+    ::setsid();
+    return {};
+  };
+  TRY_AS(peer->child_, sys::start(program));
+  peer->wire_ = std::make_unique<Wire>(peer->from_.get(), peer->to_.get());
+  return peer;
+}
+
+Peer::~Peer() {
+  to_.reset();  // end of file: the receiver undoes what was not finished, and ends
+  if (!child_.pidfd) return;
+  const auto ended = sys::wait_ended(child_.pidfd.get(), std::chrono::seconds(20));
+  if (!ended || !*ended) (void)sys::send_signal(child_.pidfd.get(), SIGKILL);
+  (void)sys::wait_child(child_.pid);
+  (void)sys::remove_file(control_path_);
+}
+
+Result<void> Peer::rsync(const std::string& source, const std::string& destination, const std::string& files_from) const {
+  std::string shell;
+  for (const std::string& word : ssh()) shell += (shell.empty() ? "" : " ") + shell_quote(word);
+  sys::Program program{.argv = {"rsync", "-aHAXx", "--numeric-ids", "--sparse", "--delete",
+                              // a file rewritten in the same second keeps its size and its whole-second time
+                              "--modify-window=-1", "-e", shell}};
+  if (!files_from.empty())
+    for (const char* word : {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--ignore-times"})
+      program.argv.emplace_back(word);
+  program.argv.insert(program.argv.end(), address_.rsync_options.begin(), address_.rsync_options.end());
+  program.argv.push_back("--");
+  program.argv.push_back(source + "/");
+  program.argv.push_back(address_.target + ":" + destination + "/");
+  program.input = files_from;
+  program.timeout = kCopyTimeout;
+  TRY_AS(sys::Output out, sys::run(program));
+  if (out.status.ok() || (out.status.code == kVanished && out.status.signal == 0)) return {};
+  return fail(Code::copy_failed, "rsync failed ({}): {}", out.status.text(), last_line(out.err));
+}
+
+Result<sys::Output> Peer::run_there(const std::string& command) const {
+  sys::Program program{.argv = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"}};
+  program.argv.insert(program.argv.end(), address_.ssh_options.begin(), address_.ssh_options.end());
+  program.argv.push_back("--");
+  program.argv.push_back(address_.target);
+  program.argv.push_back(command);
+  program.timeout = std::chrono::seconds(15);
+  return sys::run(program);
+}
+
+}  // namespace vz::migrate

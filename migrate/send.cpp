@@ -1,0 +1,250 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "base/log.h"
+#include "base/rollback.h"
+#include "base/strings.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/criu.h"
+#include "migrate/changes.h"
+#include "migrate/migrate.h"
+#include "migrate/terms.h"
+#include "migrate/times.h"
+#include "runtime/cleanup.h"
+#include "runtime/start.h"
+#include "runtime/status.h"
+#include "runtime/stop.h"
+#include "sys/files.h"
+#include "sys/mounts.h"
+
+namespace vz::migrate {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Move {
+  const runtime::Host& host;
+  const runtime::Container& ct;
+  const Options& options;
+  Peer& peer;
+  Times times;
+  runtime::Status before{};
+  std::string there;          // the root of the copy on the destination
+  timespec copied_at{};       // files changed since then are not over yet
+};
+
+HostFacts own_facts(const runtime::Host& host) {
+  auto program = checkpoint::criu_program(host);
+  if (!program) return gather_facts("", program.error().text);
+  auto version = checkpoint::criu_version(*program);
+  return version ? gather_facts(*version, "") : gather_facts("", version.error().text);
+}
+
+Result<Offer> make_offer(const Move& m) {
+  Offer offer;
+  offer.id = m.ct.id;
+  offer.conf = m.ct.file.text();
+  offer.online = m.options.online;
+  TRY_AS(storage::DiskUsage used, storage::usage(m.ct.area), "disk usage");
+  offer.used_kib = used.space_kib;
+  offer.used_inodes = used.inodes;
+  return offer;
+}
+
+Result<void> report(const std::vector<Problem>& problems) {
+  if (problems.empty()) return {};
+  for (const Problem& p : problems) log::error("Error: {}", p.text);
+  return Error::make(problems.front().code, "the checks failed, nothing was changed");
+}
+
+// Everything that can be known beforehand, in one go.
+Result<void> check(Move& m) {
+  const HostFacts here = own_facts(m.host);
+  auto greeting = m.peer.wire().ask("hello", print(here), "hello");
+  if (!greeting && greeting.error().code == Code::peer)
+    return fail(Code::connect_failed, "cannot talk to Vessel on the destination (is it reachable, and vzmigrate in root's PATH there?)");
+  TRY(greeting);
+  TRY_AS(HostFacts facts, parse_facts(*greeting));
+  std::vector<Problem> problems = compare(here, facts, m.options.online);
+  if (m.options.online) {
+    TRY_AS(auto in_the_way, checkpoint::obstacles(m.host, m.ct));
+    for (const std::string& text : in_the_way) problems.push_back({Code::checkpoint_failed, text});
+  }
+  TRY_AS(Offer offer, make_offer(m));
+  TRY_AS(std::string verdict, m.peer.wire().ask("offer", print(offer), "verdict"));
+  TRY_AS(std::vector<Problem> theirs, parse_problems(verdict));
+  problems.insert(problems.end(), theirs.begin(), theirs.end());
+  return report(problems);
+}
+
+// The moment is taken first, then dirty pages are written back: a page that a program keeps writing through a mapping is
+// write-protected by that, and its next write moves the file's change time (page_mkwrite).
+Result<void> copy_round(Move& m) {
+  const timespec now = change_clock();
+  TRY(storage::sync(m.ct.area));
+  TRY(m.peer.rsync(m.ct.area.root_dir, m.there));
+  m.copied_at = now;
+  return {};
+}
+
+Result<void> copy_rest(Move& m) {
+  TRY_AS(std::string list, changed_since(m.ct.area.root_dir, m.copied_at));
+  return list.empty() ? Result<void>() : m.peer.rsync(m.ct.area.root_dir, m.there, list);
+}
+
+Result<void> send_file(const Wire& wire, const std::string& dir, const std::string& name) {
+  constexpr size_t kChunk = 1u << 20;
+  TRY_AS(sys::UniqueFd fd, sys::open(dir + "/" + name, O_RDONLY));
+  std::string chunk(kChunk, 0);
+  for (bool first = true;; first = false) {
+    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
+    if (n < 0) return fail_sys(errno, "read '{}'", name);
+    if (n == 0 && !first) return {};
+    TRY(wire.send("image " + name, {chunk.data(), static_cast<size_t>(n)}));
+  }
+}
+
+Result<void> send_images(const Wire& wire, const std::string& dir) {
+  TRY_AS(auto names, sys::list_dir(dir));
+  for (const std::string& name : names)
+    if (name.substr(name.find_last_of('.') + 1) != "log") TRY(send_file(wire, dir, name));
+  return {};
+}
+
+// A lost answer to "commit" is neither yes nor no: ask again on a new connection before anything is decided.
+Result<bool> runs_there(const Move& m) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const auto out = m.peer.run_there(fmt::format("vzctl status {}", m.ct.id));
+    if (out && out->status.ok()) {
+      const auto parts = words(out->out);
+      if (parts.size() >= 5) return parts[4] == "running";
+    }
+    std::this_thread::sleep_for(2s);
+  }
+  return fail(Code::in_doubt, "CT {} may or may not run on the destination, which does not answer; it stays frozen here. Ask there "
+              "(vzctl status), then end it here with 'vzctl suspend {} --kill', or let it go on with 'vzctl suspend {} --resume'",
+              m.ct.id, m.ct.id, m.ct.id);
+}
+
+Result<void> hand_over(Move& m) {
+  TRY(m.peer.wire().ask("restore", "", "ready"));
+  auto released = m.peer.wire().ask("commit", "", "released");
+  if (released) return {};
+  auto answer = runs_there(m);
+  if (answer) return *answer ? Result<void>() : std::move(released).error();
+  TRY_AS(cgroups::Group group, runtime::group_of(m.ct));
+  (void)group.freeze(0ms);  // criu lets go of it now; the freezer holds it
+  return std::move(answer).error();
+}
+
+Result<void> while_frozen(Move& m, const std::string& images) {
+  m.times.begin("Copy of changes", true);
+  TRY(copy_rest(m));
+  m.times.begin("Copy dump files", true);
+  TRY(send_images(m.peer.wire(), images));
+  m.times.begin("Undump + Resume", true);
+  TRY(hand_over(m));
+  m.times.end();
+  return {};
+}
+
+Result<void> move_running(Move& m) {
+  m.times.begin("Sync, 2nd round", false);
+  TRY(copy_round(m));
+  const std::string images = m.host.paths.run(m.ct.id) + "/move";  // on tmpfs
+  TRY(sys::remove_tree(images));
+  TRY(sys::make_dirs(images, 0700));
+  Rollback undo;
+  undo.add("remove the images", [images] { return sys::remove_tree(images); });
+  log::info("Live migration stage: suspending, moving, resuming");
+  m.times.begin("Suspend + Dump", true);
+  return checkpoint::dump(m.host, m.ct, {.dir = images, .when_frozen = [&] { return while_frozen(m, images); }});
+}
+
+Result<void> move_with_restart(Move& m) {
+  Rollback undo;
+  m.times.begin("Stop", true);
+  TRY(runtime::stop(m.host, m.ct, {.fast = false, .skip_umount = true}));
+  undo.add("start again", [&m] { return runtime::start(m.host, m.ct); });
+  m.times.begin("Copy of changes", true);
+  TRY(copy_rest(m));
+  m.times.begin("Start", true);
+  TRY(m.peer.wire().ask("start", "", "released"));
+  m.times.end();
+  undo.commit();
+  return {};
+}
+
+Result<void> move_stopped(Move& m) {
+  if (m.before.suspended) TRY(send_images(m.peer.wire(), m.ct.dump_dir(m.host)));
+  TRY(m.peer.wire().ask(m.before.suspended ? "keep-dump" : m.before.mounted ? "keep-mounted" : "keep", "", "released"));
+  return {};
+}
+
+// It lives on the destination: nothing below may fail the move.
+void retire_source(Move& m) {
+  auto step = [](const char* what, Result<void> r) {
+    if (!r) log::warn("{}: {}", what, r.error().text);
+  };
+  log::info("Cleaning up");
+  step("clean up the source", runtime::clean_up(m.host, m.ct, runtime::Leave::nothing));
+  if (m.options.remove_area) {
+    const bool quiet = std::exchange(log::settings().quiet, true);
+    step("destroy the source", runtime::destroy(m.host, m.ct));
+    log::settings().quiet = quiet;
+    return;
+  }
+  if (m.ct.spec.name) step("release the name", state::assign_name(m.host.paths, m.ct.id, "", *m.ct.spec.name));
+  const std::string conf = m.host.paths.conf(m.ct.id);
+  if (::rename(conf.c_str(), (conf + ".migrated").c_str()) != 0) step("rename the configuration", fail_sys(errno, "{}", conf));
+}
+
+Result<void> carry_out(Move& m) {
+  log::info("Preparing remote node");
+  m.times.begin("Prepare", false);
+  TRY_AS(m.there, m.peer.wire().ask("prepare", m.options.keep_dst ? "keep" : "", "prepared"));
+  log::info("Syncing private");
+  m.times.begin("Sync", false);
+  TRY(copy_round(m));
+  if (m.options.online) return move_running(m);
+  if (m.before.running) return move_with_restart(m);
+  return move_stopped(m);
+}
+
+}  // namespace
+
+Result<void> send(const runtime::Host& host, const runtime::Container& ct, const Address& to, const Options& options) {
+  const runtime::Status before = runtime::status_of(host, ct);
+  if (!before.exists) return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
+  if (options.online && !before.running) return fail(Code::not_running, "CT {} is not running: leave out --online", ct.id);
+  log::info("Starting {}migration of CT {} to {}", options.online ? "live " : "", ct.id, to.target);
+  TRY_AS(auto peer, Peer::connect(to, host.paths.run_dir));
+  Move m{host, ct, options, *peer, {}, before, {}, {}};
+  Rollback undo;
+  if (!before.mounted) {
+    TRY(storage::mount(ct.area));
+    undo.add("unmount", [area = ct.area] { return storage::is_mounted(area) ? storage::umount(area) : Result<void>(); });
+  }
+  TRY(check(m));
+  if (options.check_only) {
+    log::info("All checks passed");
+    return {};
+  }
+  TRY(carry_out(m));
+  undo.run();
+  retire_source(m);
+  if (options.times) log::info("{}", m.times.table());
+  log::info("Successfully completed");
+  return {};
+}
+
+}  // namespace vz::migrate

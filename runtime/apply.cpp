@@ -1,0 +1,202 @@
+#include "runtime/apply.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/rollback.h"
+#include "runtime/cleanup.h"
+#include "runtime/exec.h"
+#include "runtime/guest_files.h"
+#include "sys/files.h"
+
+namespace vz::runtime {
+
+namespace {
+
+using Keys = std::set<std::string>;
+
+bool any(const Keys& changed, std::initializer_list<std::string_view> keys) {
+  return std::any_of(keys.begin(), keys.end(), [&](std::string_view k) { return changed.contains(std::string(k)); });
+}
+
+Result<void> apply_limits(const Container& after, const Keys& changed) {
+  if (!any(changed, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS"})) return {};
+  TRY_AS(cgroups::Group group, group_of(after));
+  TRY(group.apply(after.limits()));
+  if (any(changed, {"PHYSPAGES", "SWAPPAGES", "NUMPROC"})) log::info("UB limits were set successfully");
+  if (any(changed, {"CPUUNITS"})) log::info("Setting CPU units: {}", after.spec.cpuunits.value_or(1000));
+  if (any(changed, {"CPULIMIT"})) log::info("Setting CPU limit: {}", after.spec.cpulimit ? after.spec.cpulimit->percent : 0);
+  if (any(changed, {"CPUS"})) log::info("Setting CPUs: {}", after.spec.cpus.value_or(0));
+  return {};
+}
+
+std::string list(const std::vector<config::IpAddress>& addresses) {
+  std::string out;
+  for (const auto& a : addresses) out += " " + a.text();
+  return out;
+}
+
+std::vector<config::IpAddress> without(const std::optional<std::vector<config::IpAddress>>& all,
+                                       const std::optional<std::vector<config::IpAddress>>& taken) {
+  std::vector<config::IpAddress> out;
+  if (!all) return out;
+  for (const auto& a : *all)
+    if (!taken || std::find(taken->begin(), taken->end(), a) == taken->end()) out.push_back(a);
+  return out;
+}
+
+Result<void> apply_addresses(const Container& before, const Container& after, int netns) {
+  const auto gone = without(before.spec.ip_address, after.spec.ip_address);
+  const auto added = without(after.spec.ip_address, before.spec.ip_address);
+  if (!gone.empty()) log::info("Deleting IP address(es):{}", list(gone));
+  for (const auto& a : gone) TRY(net::remove_address(*before.network.routed, a, netns));
+  if (before.network.routed && !after.network.routed) {
+    TRY(net::withdraw(*before.network.routed));
+    return net::remove_link(before.network.routed->veth.host_name);
+  }
+  if (added.empty()) return {};
+  for (const auto& a : added) {
+    TRY_AS(bool used, net::address_in_use(a, after.network.routed->veth.host_name));
+    if (used) return fail(Code::address_in_use, "Unable to add IP {}: it is in use on this host or its network", a.address);
+  }
+  log::info("Adding IP address(es):{}", list(added));
+  TRY(net::add_routed(*after.network.routed, netns));
+  (void)net::announce(after.network, netns);
+  return {};
+}
+
+bool has(const std::vector<net::Veth>& veths, const net::Veth& v) { return std::find(veths.begin(), veths.end(), v) != veths.end(); }
+
+Result<void> apply_veths(const Container& before, const Container& after, int netns) {
+  for (const net::Veth& v : before.network.veths) {
+    if (has(after.network.veths, v)) continue;
+    log::info("Deleting veth devices: {} ", v.ct_name);
+    TRY(net::remove_link(v.host_name));
+  }
+  for (const net::Veth& v : after.network.veths) {
+    if (has(before.network.veths, v)) continue;
+    log::info("Configure veth devices: {} ", v.ct_name);
+    TRY(net::add_veth(v, netns, true));
+  }
+  return {};
+}
+
+Result<void> apply_network(const Container& before, const Container& after, const Keys& changed, pid_t init) {
+  if (!any(changed, {"IP_ADDRESS", "NETIF"})) return {};
+  TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
+  TRY(apply_addresses(before, after, netns.get()));
+  return apply_veths(before, after, netns.get());
+}
+
+Result<void> apply_names(const Host& host, const Container& after, const Keys& changed) {
+  if (any(changed, {"HOSTNAME", "NAMESERVER", "SEARCHDOMAIN", "IP_ADDRESS"})) TRY(prepare_guest_files(after));
+  if (any(changed, {"HOSTNAME"})) {
+    TRY_AS(sys::Output out, capture_inside(host, after, {"hostname", after.hostname()}, std::chrono::seconds(10)));
+    if (!out.status.ok()) return fail(Code::bad_hostname, "Unable to set the hostname of the running container");
+  }
+  return {};
+}
+
+Result<void> apply_disk(const Container& before, const Container& after, const Keys& changed, bool save) {
+  if (!any(changed, {"DISKSPACE", "DISKINODES"}) || !storage::area_exists(before.area.private_dir)) return {};
+  if (before.area.layout != config::Layout::image) {
+    log::warn("DISKSPACE and DISKINODES are not enforced by the layout 'dir'; they are only stored");
+    return {};
+  }
+  if (!any(changed, {"DISKSPACE"})) {
+    log::warn("--diskinodes is ignored for an image: its inodes grow with --diskspace");
+    return {};
+  }
+  if (!save) return fail(Code::usage, "Error: unable to use --diskspace option without --save");
+  return storage::resize(before.area, after.quota());
+}
+
+// vzctl's words for what a running CT cannot take.
+void warn_restart_only(const Keys& changed) {
+  if (!any(changed, {"CAPABILITY"})) return;
+  log::error("Unable to set capability on a running container");
+  log::error("WARNING: Some of the parameters could not be applied to a running container.\n"
+             "\tThey take effect when it is started the next time.");
+}
+
+Result<void> apply_password(const Host& host, const Container& ct, const std::string& value) {
+  Rollback undo;
+  if (!storage::is_mounted(ct.area)) {
+    TRY(mount(host, ct));
+    undo.add("unmount", [area = ct.area] { return storage::umount(area); });
+  }
+  return set_password(ct, value);
+}
+
+Result<void> apply_all(const Host& host, const Container& before, const Container& after, const Keys& changed,
+                       const std::vector<Change>& changes, bool save) {
+  for (const Change& c : changes)
+    if (c.param->option == "userpasswd") TRY(apply_password(host, before, c.value));
+  TRY(apply_disk(before, after, changed, save));
+  const auto running = state::running(host.paths, before.id);
+  if (!running) return {};
+  TRY(apply_limits(after, changed));
+  TRY(apply_network(before, after, changed, running->init));
+  TRY(apply_names(host, after, changed));
+  warn_restart_only(changed);
+  return {};
+}
+
+Result<void> check(const Host& host, const Container& ct, const Keys& changed, const SetOptions& options) {
+  if (changed.contains("NAME") && !options.save)
+    return fail(Code::name_conflict, "Error: unable to use --name option without --save");
+  if (changed.contains("OSTEMPLATE") && !options.save)
+    return fail(Code::usage, "Error: unable to use --ostemplate option without --save");
+  if (!state::running(host.paths, ct.id)) return {};
+  for (const char* key : {"VE_PRIVATE", "VE_ROOT"})
+    if (changed.contains(key)) return fail(Code::running, "Unable to change {} on a running container", key);
+  return {};
+}
+
+}  // namespace
+
+Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::vector<Change>& changes) {
+  for (const Change& c : changes) TRY(c.param->parse(spec, c.value), "Bad parameter for --{}", c.param->option);
+  Keys changed;
+  for (const config::Param& p : config::table()) {
+    const bool named = std::any_of(changes.begin(), changes.end(), [&](const Change& c) { return c.param->key == p.key; });
+    if (p.key.empty() || !named || changed.contains(std::string(p.key))) continue;
+    const std::string value = p.print(spec).value_or("");
+    if (file.get(p.key) == value) continue;
+    TRY(file.set(p.key, value));
+    changed.insert(std::string(p.key));
+  }
+  return changed;
+}
+
+Result<void> set(const Host& host, const Container& ct, const std::vector<Change>& changes, const SetOptions& options) {
+  config::File file = ct.file;
+  config::CtSpec spec = ct.spec;
+  TRY_AS(Keys changed, change_file(file, spec, changes));
+  TRY(check(host, ct, changed, options));
+  TRY_AS(Container after, make_container(host, ct.id, std::move(file)));
+  if (changed.contains("NAME"))
+    TRY(state::assign_name(host.paths, ct.id, after.spec.name.value_or(""), ct.spec.name.value_or("")));
+  auto applied = apply_all(host, ct, after, changed, changes, options.save);
+  if (!applied) {
+    if (options.save) log::error("Error: failed to apply some parameters, not saving configuration file!");
+    return applied;
+  }
+  const bool running = state::running(host.paths, ct.id).has_value();
+  if (!options.save) {
+    if (!changed.empty())
+      log::error("WARNING: Settings were not saved to config{} (use --save flag)",
+                 running ? " and will be lost after CT restart" : "");
+    return {};
+  }
+  if (changed.empty()) {
+    log::info("No changes in CT configuration, not saving");
+    return {};
+  }
+  TRY(save_container(host, after));
+  if (changed.contains("NAME") && after.spec.name) log::info("Name {} assigned", *after.spec.name);
+  log::info("CT configuration saved to {}", host.paths.conf(ct.id));
+  return {};
+}
+
+}  // namespace vz::runtime

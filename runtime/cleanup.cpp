@@ -1,0 +1,86 @@
+#include "runtime/cleanup.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/log.h"
+#include "runtime/start.h"
+#include "sys/files.h"
+
+namespace vz::runtime {
+
+using namespace std::chrono_literals;
+
+Result<void> mount(const Host&, const Container& ct) {
+  if (!storage::area_exists(ct.area.private_dir))
+    return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
+  TRY(storage::mount(ct.area));
+  log::info("Container is mounted");
+  return {};
+}
+
+Result<void> umount(const Host& host, const Container& ct) {
+  if (state::running(host.paths, ct.id)) return fail(Code::running, "Container is running -- stop it first");
+  if (!storage::is_mounted(ct.area)) return fail(Code::not_mounted, "CT is not mounted");
+  TRY(storage::umount(ct.area));
+  log::info("Container is unmounted");
+  return {};
+}
+
+namespace {
+
+Result<void> remove_groups(const Container& ct) {
+  TRY_AS(cgroups::Group group, group_of(ct));
+  if (!group.exists()) return {};
+  TRY(group.kill(10s));
+  return group.remove();
+}
+
+Result<void> disconnect_network(const Container& ct) {
+  if (ct.network.routed) {
+    TRY(net::withdraw(*ct.network.routed));
+    TRY(net::remove_link(ct.network.routed->veth.host_name));
+  }
+  for (const net::Veth& v : ct.network.veths) TRY(net::remove_link(v.host_name));
+  return {};
+}
+
+}  // namespace
+
+Result<void> clean_up(const Host& host, const Container& ct, Leave leave) {
+  TRY(remove_groups(ct), "cgroups");
+  TRY(disconnect_network(ct), "network");
+  TRY(state::forget_running(host.paths, ct.id));
+  if (leave == Leave::nothing && storage::is_mounted(ct.area)) TRY(storage::umount(ct.area));
+  return {};
+}
+
+Result<void> container_ended(const Host& host, config::CtId id, int wait_status) {
+  constexpr auto kPatience = std::chrono::minutes(10);
+  const auto self = ::getpid();  // exec kept the supervisor's PID: the state file names us while the CT is ours
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    const auto text = state::load_note(host.paths, id, kSupervisorNote);
+    if (!text || *text != std::to_string(self)) return {};  // somebody cleaned up, or started it anew
+    auto lock = state::Lock::take(host.conf.lockdir, id, "ended");
+    if (lock) {
+      TRY_AS(Container ct, load_container(host, id));
+      const auto again = state::load_note(host.paths, id, kSupervisorNote);
+      if (!again || *again != std::to_string(self)) return {};
+      const bool reboot = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGHUP;  // pid_namespaces(7)
+      TRY(clean_up(host, ct, reboot ? Leave::mounted : Leave::nothing));
+      if (!reboot) return {};
+      auto started = start(host, ct);
+      if (!started) TRY(clean_up(host, ct, Leave::nothing));
+      return started;
+    }
+    if (lock.error().code != Code::locked || std::chrono::steady_clock::now() > deadline) return std::move(lock).error();
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
+}  // namespace vz::runtime

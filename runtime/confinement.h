@@ -1,0 +1,39 @@
+// What a guest may not do, as tables: capabilities it never gets, system calls it is refused, and what its /dev, /proc
+// and /run are made of. Pure; inside.cpp and exec.cpp carry it out.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/spec.h"
+#include "sys/seccomp.h"
+
+namespace vz::runtime {
+
+// Capabilities to drop: the fixed list, changed by CAPABILITY ("sys_time:on" keeps it, "net_raw:off" drops it too).
+std::vector<std::string> dropped_capabilities(const config::CtSpec& spec);
+
+const std::vector<sys::SyscallRule>& syscall_rules();
+
+struct MountStep {
+  std::string_view type, target;
+  unsigned long flags;
+  std::string_view options;
+};
+const std::vector<MountStep>& guest_mounts();          // in order
+const std::vector<std::string_view>& device_nodes();   // names below /dev, bind mounts of the host's
+struct Link {
+  std::string_view target, path;
+};
+const std::vector<Link>& device_links();
+// Text files in the fresh /run, parents first made.
+struct SeedFile {
+  std::string_view path, text;
+};
+const std::vector<SeedFile>& run_files();
+
+// Environment of init.
+std::vector<std::string> init_environment();
+
+}  // namespace vz::runtime

@@ -1,0 +1,40 @@
+// One configured container and the slices of it that the layers below take.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cgroups/cgroups.h"
+#include "config/config.h"
+#include "net/net.h"
+#include "runtime/host.h"
+#include "storage/storage.h"
+#include "sys/namespaces.h"
+
+namespace vz::runtime {
+
+struct Container {
+  config::CtId id = 0;
+  config::File file;            // CTID.conf as it is on disk
+  config::CtSpec spec;          // it, with vz.conf's defaults
+  storage::Area area;
+  net::Plan network;
+  sys::IdRange ids;
+
+  cgroups::Limits limits() const;
+  storage::Quota quota() const;
+  std::string hostname() const; // HOSTNAME, else "ctCTID"
+  std::string dump_dir(const Host& host) const;   // DUMPDIR/Dump.CTID
+};
+
+// Code::no_ct_config when CTID.conf is absent.
+Result<Container> load_container(const Host& host, config::CtId id);
+// The same from a file that is not (yet) on disk: create, a peer's configuration.
+Result<Container> make_container(const Host& host, config::CtId id, config::File file);
+Result<void> save_container(const Host& host, const Container& ct);
+
+// cgroups::Group of this CT, on the hierarchies of this host (looked at once per process).
+Result<cgroups::Group> group_of(const Container& ct);
+
+}  // namespace vz::runtime

@@ -1,0 +1,23 @@
+// What every sequence needs to know about this host, read once per command.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cgroups/cgroups.h"
+#include "config/config.h"
+#include "state/state.h"
+
+namespace vz::runtime {
+
+struct Host {
+  state::Paths paths;
+  config::GlobalConf conf;
+  config::File conf_file;       // vz.conf: also the defaults of every container
+  std::string cache_dir() const { return conf.template_dir + "/cache"; }
+};
+
+// Reads vz.conf. Code::no_global_config when it is absent.
+Result<Host> load_host();
+
+}  // namespace vz::runtime

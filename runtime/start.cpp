@@ -1,0 +1,191 @@
+#include "runtime/start.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "base/log.h"
+#include "runtime/cleanup.h"
+#include "runtime/confinement.h"
+#include "runtime/guest_files.h"
+#include "runtime/inside.h"
+#include "runtime/wait.h"
+#include "sys/files.h"
+#include "sys/mounts.h"
+#include "sys/seccomp.h"
+
+namespace vz::runtime {
+
+namespace {
+
+using sys::Channel;
+using sys::UniqueFd;
+
+constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+enum SupervisorStep : int { kStarted = 1 };
+
+Result<InsidePlan> plan_inside(const Container& ct) {
+  InsidePlan plan;
+  plan.attach_point = ct.area.root_dir;
+  plan.hostname = ct.hostname();
+  plan.drop = dropped_capabilities(ct.spec);
+  TRY_AS(plan.filter, sys::compile_filter(syscall_rules()));
+  plan.argv = {"init"};
+  plan.env = init_environment();
+  return plan;
+}
+
+// host (supervisor)                                  container's init-to-be (new user, mnt, pid, net, ipc, uts)
+//   clone3 into the cgroup2 directory            ->  blocks: its uid is unmapped
+//   uid_map, gid_map, idmapped root   kMapped    ->  v1 groups, cgroup namespace, pivot_root, mounts, /dev, /run
+//   network, meanwhile                kRootReady <-
+//   state file                        kGo        ->  capabilities, seccomp, exec init
+//   end of file = exec worked
+Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& inside) {
+  Rollback undo;
+  TRY_AS(cgroups::Group group, make_group(ct, undo));
+  TRY_AS(cgroups::Group::Entry entry, group.open_for_init(), "cgroups");
+  TRY_AS(Channel::Pair channel, Channel::make());
+  TRY_AS(sys::Forked init, sys::clone_process(kNamespaces, entry.v2_dir.get()), "start init");
+  if (init.pid == 0) {
+    channel.parent.close();
+    run_inside(inside, entry, channel.child);
+  }
+  channel.child.close();
+  undo.add("kill init", [pid = init.pid]() -> Result<void> {
+    ::kill(pid, SIGKILL);
+    return sys::wait_child(pid) ? Result<void>() : fail(Code::system, "cannot reap");
+  });
+  TRY(sys::write_id_maps(init.pid, ct.ids), "id maps");
+  TRY_AS(UniqueFd user_ns, sys::open_ns(init.pid, "user"));
+  TRY_AS(UniqueFd root, idmapped_root(ct, user_ns.get()));
+  TRY(channel.parent.post(kMapped, root.get()));
+  TRY_AS(UniqueFd netns, sys::open_ns(init.pid, "net"));
+  TRY(connect_network(ct, netns.get(), undo), "network");
+  TRY(channel.parent.expect(kRootReady));
+  // Before kGo: whoever finds a running init also finds its state file.
+  state::Running running;
+  running.init = init.pid;
+  running.init_start = sys::start_time(init.pid).value_or(0);
+  running.supervisor = ::getpid();
+  running.since = ::time(nullptr);
+  running.phase = "running";
+  TRY(state::save_running(host.paths, ct.id, running), "state file");
+  undo.add("forget the state", [&host, id = ct.id] { return state::forget_running(host.paths, id); });
+  TRY(channel.parent.post(kGo));
+  TRY(channel.parent.expect_exec());
+  undo.commit();
+  return init.pid;
+}
+
+// A supervisor outlives the terminal, the session and the shell it was started from.
+void detach_from_caller() {
+  ::setsid();
+  (void)!::chdir("/");
+  for (const int sig : {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGPIPE}) ::signal(sig, SIG_IGN);
+}
+
+[[noreturn]] void become_supervisor(config::CtId id, pid_t init) {
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
+  const auto self = sys::read_link("/proc/self/exe");
+  const std::string ctid = std::to_string(id), pid = std::to_string(init);
+  const std::string helper = sys::helper_path("vz-supervisor"), vzctl = self ? *self : "vzctl";
+  ::execl(helper.c_str(), "vz-supervisor", pid.c_str(), vzctl.c_str(), "ct-ended", ctid.c_str(), nullptr);
+  ::_exit(127);
+}
+
+[[noreturn]] void supervise(const Host& host, const Container& ct, const Launch& launch_init, const Channel& caller) {
+  detach_from_caller();
+  auto init = [&]() -> Result<pid_t> {
+    const std::string helper = sys::helper_path("vz-supervisor");
+    if (!sys::exists(helper)) return fail(Code::system, "'{}' is missing: is Vessel installed whole?", helper);
+    TRY(state::save_note(host.paths, ct.id, kSupervisorNote, std::to_string(::getpid())));
+    return launch_init();
+  }();
+  if (!init) {
+    (void)caller.post_error(init.error());
+    ::_exit(1);
+  }
+  (void)caller.post(kStarted);  // a caller that died meanwhile changes nothing: the CT runs and is found by its state file
+  become_supervisor(ct.id, *init);
+}
+
+}  // namespace
+
+Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns) {
+  TRY_AS(UniqueFd tree, sys::clone_tree(ct.area.root_dir));
+  TRY(sys::set_idmap(tree.get(), user_ns), "'{}'", ct.area.root_dir);
+  return tree;
+}
+
+Result<void> connect_network(const Container& ct, int netns, Rollback& undo) {
+  TRY(net::loopback_up(netns));
+  for (const net::Veth& v : ct.network.veths) {
+    TRY(net::add_veth(v, netns, true), "interface '{}'", v.ct_name);
+    undo.add("remove " + v.host_name, [name = v.host_name] { return net::remove_link(name); });
+  }
+  if (!ct.network.routed) return {};
+  undo.add("withdraw addresses", [routed = *ct.network.routed]() -> Result<void> {
+    TRY(net::withdraw(routed));
+    return net::remove_link(routed.veth.host_name);
+  });
+  TRY(net::add_routed(*ct.network.routed, netns), "routed addresses");
+  (void)net::announce(ct.network, netns);  // a courtesy: without it neighbours learn a little later
+  return {};
+}
+
+Result<cgroups::Group> make_group(const Container& ct, Rollback& undo) {
+  TRY_AS(cgroups::Group group, group_of(ct));
+  undo.add("remove the cgroups", [group] { return group.remove(); });
+  TRY(group.create(ct.ids.first), "cgroups");
+  TRY(group.apply(ct.limits()), "limits");
+  return group;
+}
+
+Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch_init) {
+  TRY_AS(Channel::Pair channel, Channel::make());
+  TRY_AS(sys::Forked supervisor, sys::fork_process());
+  if (supervisor.pid == 0) {
+    channel.parent.close();
+    supervise(host, ct, launch_init, channel.child);
+  }
+  channel.child.close();
+  auto started = channel.parent.expect(kStarted);
+  if (!started) {
+    (void)sys::wait_child(supervisor.pid);
+    return std::move(started).error();
+  }
+  return {};
+}
+
+Result<void> start(const Host& host, const Container& ct, const StartOptions& options) {
+  if (ct.spec.disabled.value_or(false) && !options.force) return fail(Code::start_disabled, "Container start disabled");
+  if (state::running(host.paths, ct.id)) return fail(Code::running, "Container is already running");
+  if (!storage::area_exists(ct.area.private_dir))
+    return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
+  log::info("Starting container...");
+  TRY(clean_up(host, ct, Leave::mounted));
+  Rollback undo;
+  if (!storage::is_mounted(ct.area)) {
+    TRY(mount(host, ct));
+    undo.add("unmount", [area = ct.area] { return storage::umount(area); });
+  }
+  TRY(prepare_guest_files(ct));
+  TRY_AS(InsidePlan inside, plan_inside(ct));
+  auto launched = run_under_supervisor(host, ct, [&] { return launch(host, ct, inside); });
+  if (!launched) return std::move(launched).error();
+  undo.commit();
+  log::info("Container start in progress{}", options.wait ? ", waiting ..." : "...");
+  if (!options.wait) return {};
+  TRY(wait_until_up(host, ct));
+  log::info("Container started successfully");
+  return {};
+}
+
+}  // namespace vz::runtime

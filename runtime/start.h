@@ -1,0 +1,39 @@
+// Starting a container.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+#include "base/rollback.h"
+#include "runtime/container.h"
+#include "sys/channel.h"
+#include "sys/process.h"
+
+namespace vz::runtime {
+
+struct StartOptions {
+  bool force = false;   // in spite of DISABLED="yes"
+  bool wait = false;    // return when the guest has finished booting (systemd), not when its init runs
+};
+
+// Mounts the CT when it is not, makes its groups, namespaces and network and runs its init under a supervisor of its own.
+// On any error everything is as before. Errors: Code::running, start_disabled, no_private, bad_template, wait_failed ...
+Result<void> start(const Host& host, const Container& ct, const StartOptions& options = {});
+
+// The supervisor: a child of this process, in its own session, that becomes the parent of the container's init, runs LAUNCH
+// and then execs vz-supervisor, which waits for init and execs "vzctl ct-ended CTID" to clean up. LAUNCH returns init's
+// PID (a child of the supervisor) or an error with nothing left behind. Used by start and by the restore of a dump.
+using Launch = std::function<Result<pid_t>()>;
+Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch);
+
+// ---- parts shared with restore ----------------------------------------------------------------------------------
+
+// The CT's root as a detached, idmapped mount (nosuid and nodev are the guest's own business inside its namespaces).
+Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns);
+// Links and routed addresses of the plan, in NETNS; undo steps go to UNDO.
+Result<void> connect_network(const Container& ct, int netns, Rollback& undo);
+// Makes the groups with the limits in force; undo steps go to UNDO.
+Result<cgroups::Group> make_group(const Container& ct, Rollback& undo);
+
+}  // namespace vz::runtime

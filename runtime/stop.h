@@ -1,0 +1,20 @@
+// Stopping a container, and ending it for good.
+#pragma once
+
+#include "base/result.h"
+#include "runtime/container.h"
+
+namespace vz::runtime {
+
+struct StopOptions {
+  bool fast = false;          // kill at once
+  bool skip_umount = false;
+};
+
+// Asks init to power off, waits STOP_TIMEOUT, then kills; cleans up. Code::not_running, Code::stop_failed.
+Result<void> stop(const Host& host, const Container& ct, const StopOptions& options = {});
+
+// Private area away, CTID.conf renamed to CTID.conf.destroyed, name released. Code::running, Code::mounted.
+Result<void> destroy(const Host& host, const Container& ct);
+
+}  // namespace vz::runtime
