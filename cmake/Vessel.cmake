@@ -23,8 +23,8 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 
-# vessel_layer(NAME layer... [LINK library...] [EXCLUDE regex]): every .cpp of the folder is the library, every *_test.cpp its unit test.
-# The layers named are the ones it may include; tests/lint/layers holds the includes to the same arrows.
+# vessel_layer(NAME layer... [LINK library...] [EXCLUDE regex]): every .cpp of the folder is the library, every
+# *_test.cpp its unit test, but for paths that match EXCLUDE. The layers named are the ones it may include; tests/lint/layers holds the includes to the same arrows.
 function(vessel_layer name)
   cmake_parse_arguments(ARG "" "EXCLUDE" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
