@@ -20,8 +20,9 @@ class File {
   // (duplicate keys: the first wins).
   static File parse(std::string_view text, std::vector<std::string>* warnings = nullptr);
   std::optional<std::string> get(std::string_view key) const;
-  // Replaces the key's line in place or appends KEY="VALUE". VALUE is stored so that a shell sourcing the file reads back
-  // exactly VALUE; a value holding a newline or a NUL is Code::invalid.
+  // Replaces the key's line in place (and drops its duplicates: a shell would take the last) or appends KEY="VALUE".
+  // VALUE is stored so that a shell sourcing the file reads back exactly VALUE, but $VEID in a place (VE_ROOT, VE_PRIVATE)
+  // stays for it to expand; a value holding a newline or a NUL is Code::invalid.
   Result<void> set(std::string_view key, std::string_view value);
   void erase(std::string_view key);
   std::string text() const;
@@ -29,7 +30,8 @@ class File {
 
  private:
   struct Line {
-    std::string raw, key, value;   // key empty: kept as is
+    std::string raw, key, value;   // raw: with its newline; key empty: kept as is
+    bool duplicate = false;        // an earlier line has the key
   };
   std::vector<Line> lines_;
 };
@@ -37,13 +39,17 @@ class File {
 // Fills SPEC from FILE by the table; ID replaces $VEID / ${VEID} in paths. Bad values are skipped with a warning each.
 // Only keys still unset in SPEC are taken: call it for CTID.conf first, then for vz.conf.
 void load(const File& file, CtId id, CtSpec& spec, std::vector<std::string>* warnings = nullptr);
+// $VEID and ${VEID} in VE_ROOT and VE_PRIVATE: load() does it, for values of the command line the caller does.
+void expand_places(CtSpec& spec, CtId id);
 GlobalConf load_global(const File& file, std::vector<std::string>* warnings = nullptr);
 
 // One parameter: key, command line options, unit, parse, print, how it takes effect. One row each; loader, saver, `set`,
 // usage, completion and the man-page check walk table().
 enum class Live { yes, restart, save };   // takes effect at once on a running CT; after a restart; is only stored
 struct Param {
-  std::string_view key;                   // "PHYSPAGES"; "" for options that are not stored (userpasswd)
+  // "PHYSPAGES"; "" for an option that is not stored (userpasswd). The first row with a key reads its stored text, further
+  // ones are other options that change it (ram).
+  std::string_view key;
   std::string_view option;                // "physpages"; "" when it has none
   std::string_view arg;                   // "N[:N]" for usage
   std::string_view help;
@@ -53,12 +59,26 @@ struct Param {
   Result<void> (*parse)(CtSpec& spec, std::string_view text);
   // The stored text; nullopt when unset in SPEC.
   std::optional<std::string> (*print)(const CtSpec& spec);
+  // Not null for a repeatable option that replaces the stored list: to be called before its first occurrence.
+  void (*reset)(CtSpec& spec) = nullptr;
 };
 const std::vector<Param>& table();
 const Param* find_option(std::string_view option);
 const Param* find_key(std::string_view key);
 
-// Parsers, also used alone. All Code::invalid on bad text.
+// A command line's --option VALUE.
+struct Change {
+  const Param* param = nullptr;
+  std::string value;
+};
+// CHANGES to SPEC as vzctl makes them: deletions first, then the others in their order; lists that are replaced are
+// emptied once. The error names the option: "Bad parameter for --ipadd: '1.2.3' is not an IP address".
+Result<void> apply(CtSpec& spec, const std::vector<Change>& changes);
+
+// Parsers, also used alone. All Code::invalid on bad text. UNIT: bytes, or kItems (a plain number without suffix).
+constexpr uint64_t kItems = 0;
+constexpr uint64_t kPageSize = 4096;
+constexpr uint64_t kDiskBlock = 1024;
 Result<uint64_t> parse_size(std::string_view text, uint64_t unit);          // "1.5G" -> in UNITs, bare number: UNITs; "unlimited"
 Result<BarrierLimit> parse_barrier_limit(std::string_view text, uint64_t unit);  // "N", "B:L"
 std::string print_barrier_limit(const BarrierLimit& v);                      // "N" when equal, else "B:L", "unlimited"
@@ -68,5 +88,8 @@ Result<std::vector<NetIf>> parse_netif_value(std::string_view text);         // 
 std::string print_netif_value(const std::vector<NetIf>& v);
 Result<Capability> parse_capability(std::string_view text);                  // "net_admin:on"
 Result<void> check_hostname(std::string_view text);
+Result<void> check_name(std::string_view text);                              // a CT's NAME: fit for /etc/vz/names/NAME
+// Lower case, valid in --capability. ve_admin and setveid of old files are accepted besides and mean nothing.
+const std::vector<std::string_view>& capability_names();
 
 }  // namespace vz::config
