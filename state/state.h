@@ -26,12 +26,15 @@ struct Paths {
   std::string run(config::CtId id) const;           // run_dir/CTID, a directory, 0700
 };
 
-// ---- lock: LOCKDIR/CTID.lck holding "PID\nSTATUS\n", made by link(2) so that it appears with its content -------------
+// ---- lock: LOCKDIR/CTID.lck holding "PID\nSTATUS\nBOOT_ID START_TIME\n", made by link(2) so that it appears with its
+// content. The third line tells the holder from a later process with its PID; in a foreign file without it, any process
+// with that PID counts as the holder.
 class Lock {
  public:
   // Code::locked with "Container already locked" when a live process holds it (and its PID and command line are told by
-  // log::error as vzctl does); a dead holder's lock is taken over ("Removing stale lock file"). STATUS: "starting" ...
-  static Result<Lock> take(const std::string& lock_dir, config::CtId id, std::string_view status);
+  // log::error as vzctl does, unless QUIET); a dead holder's lock is taken over ("Removing stale lock file").
+  // STATUS: "starting" ...
+  static Result<Lock> take(const std::string& lock_dir, config::CtId id, std::string_view status, bool quiet = false);
   Lock(Lock&& other) noexcept;
   Lock& operator=(Lock&&) = delete;
   ~Lock();                                           // removes the file if it is still ours
@@ -55,8 +58,9 @@ struct Running {
 // nullopt: not running, also when the file is stale (init gone, other boot).
 std::optional<Running> running(const Paths& paths, config::CtId id);
 Result<void> save_running(const Paths& paths, config::CtId id, const Running& r);
+// Removes run(id) with all notes.
 Result<void> forget_running(const Paths& paths, config::CtId id);
-// Any file of run(id), written atomically / read / removed: e.g. "plan", "net.json".
+// Any file of run(id), written atomically / read (Code::not_found when absent): e.g. "plan", "net.json".
 Result<void> save_note(const Paths& paths, config::CtId id, std::string_view name, std::string_view text);
 Result<std::string> load_note(const Paths& paths, config::CtId id, std::string_view name);
 
