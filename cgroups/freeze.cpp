@@ -83,7 +83,7 @@ Result<void> Group::freeze(std::chrono::milliseconds timeout) const {
   const Deadline deadline = after(timeout);
   const std::string group = group_path(host_.v2_mount, name_);
   const std::string freezer = v1_freezer(host_, name_);
-  const auto v2 = sys::write_file(group + "/cgroup.freeze", "1");
+  auto v2 = sys::write_file(group + "/cgroup.freeze", "1");
   if (!v2 && !absent(v2)) return v2;
   if (!v2 && freezer.empty()) return no_freezer(group);
   auto done = v2 ? wait_event(group, "frozen", 1, deadline) : v1_freeze(freezer, deadline);
@@ -97,7 +97,7 @@ Result<void> Group::thaw() const {
   TRY(check_name(name_));
   const std::string group = group_path(host_.v2_mount, name_);
   const std::string freezer = v1_freezer(host_, name_);
-  const auto v2 = sys::write_file(group + "/cgroup.freeze", "0");
+  auto v2 = sys::write_file(group + "/cgroup.freeze", "0");
   if (v2 || !absent(v2)) return v2;
   return freezer.empty() ? no_freezer(group) : v1_thaw(freezer);
 }
@@ -116,7 +116,7 @@ Result<void> Group::kill(std::chrono::milliseconds timeout) const {
   if (!exists()) return {};
   const Deadline deadline = after(timeout);
   const std::string group = group_path(host_.v2_mount, name_);
-  const auto killed = sys::write_file(group + "/cgroup.kill", "1");
+  auto killed = sys::write_file(group + "/cgroup.kill", "1");
   if (!killed && !absent(killed)) return killed;
   TRY_AS(const bool empty, killed ? wait_event(group, "populated", 0, deadline)
                                   : kill_each(*this, group, v1_freezer(host_, name_), deadline));

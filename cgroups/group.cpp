@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/rollback.h"
@@ -19,27 +20,36 @@ namespace {
 
 constexpr auto kRemoveTime = std::chrono::seconds(1);
 
+// What limits need and a guest's systemd can use. Others (hugetlb, rdma, misc) stay as the host has them: each enabled
+// one makes every group of the whole host dearer.
+constexpr auto kGuestControllers = std::to_array<std::string_view>({"cpu", "cpuset", "io", "memory", "pids"});
+
+// V1_MOUNT empty: on v2.
 bool is_on(const Host& host, std::string_view controller, const std::string& v1_mount) {
   const Host::Controller* c = host.find(controller);
   return c && c->v1_mount == v1_mount;
 }
 
-// A left-over is made anew, so that none of its limits, its freeze and its sub-groups stays.
-Result<void> make_fresh(const std::string& group) {
-  TRY_AS(bool made, make_dir(group));
-  if (made) return {};
+// MOUNT/vz/NAME. A left-over is made anew, so that none of its limits, its freeze and its sub-groups stays.
+Result<void> make_fresh(const std::string& mount, const std::string& name) {
+  const std::string group = group_path(mount, name);
+  auto made = make_dir(group);
+  if (!made && made.error().sys_errno == ENOENT) {  // the first CT since boot
+    TRY(make_dir(mount + "/vz"));
+    made = make_dir(group);
+  }
+  if (!made) return std::move(made).error();
+  if (*made) return {};
   TRY(remove_group(group, after(kRemoveTime)));
-  TRY_AS(made, make_dir(group));
-  if (!made) return fail(Code::exists, "control group '{}' appeared meanwhile; is it being started twice?", group);
+  TRY_AS(const bool again, make_dir(group));
+  if (!again) return fail(Code::exists, "control group '{}' appeared meanwhile; is it being started twice?", group);
   return {};
 }
 
 Result<void> make_v1(const Host& host, const std::string& mount, const std::string& name) {
-  const std::string parent = mount + "/vz";
   const std::string group = group_path(mount, name);
-  TRY(make_dir(parent));
-  TRY(make_fresh(group));
-  if (is_on(host, "cpuset", mount)) TRY(v1::set_up_cpuset(mount, parent, group));
+  TRY(make_fresh(mount, name));
+  if (is_on(host, "cpuset", mount)) TRY(v1::set_up_cpuset(mount, mount + "/vz", group));
   if (is_on(host, "devices", mount)) TRY(v1::set_up_devices(group));
   return {};
 }
@@ -48,15 +58,15 @@ Result<void> make_v1(const Host& host, const std::string& mount, const std::stri
 // namespace cannot make others.
 Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
   std::vector<std::string> controllers;
-  for (const Host::Controller& c : host.controllers)
-    if (c.v1_mount.empty()) controllers.push_back(c.name);
+  for (const std::string_view c : kGuestControllers)
+    if (is_on(host, c, "")) controllers.emplace_back(c);
   const std::string parent = host.v2_mount + "/vz";
   const std::string group = group_path(host.v2_mount, name);
   const std::string guest = group + "/ct";
   TRY(v2::enable_controllers(host.v2_mount, controllers));
   TRY(make_dir(parent));
   TRY(v2::enable_controllers(parent, controllers));
-  TRY(make_fresh(group));
+  TRY(make_fresh(host.v2_mount, name));
   TRY(v2::enable_controllers(group, controllers));
   TRY(make_dir(guest));
   TRY(sys::write_file(guest + "/cgroup.max.depth", std::to_string(kMaxDepth - 1)));

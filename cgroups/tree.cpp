@@ -35,23 +35,31 @@ Result<void> walk_below(Walk& w, int dir, const std::string& path, int depth) {
     auto sub = sys::open_at(dir, name, kDirectory);
     if (!sub && vanished(sub.error())) continue;
     if (!sub) return std::move(sub).error();
-    TRY(walk_below(w, sub->get(), path.empty() ? name : path + "/" + name, depth + 1));
+    TRY(walk_below(w, sub->get(), path.empty() ? name : fmt::format("{}/{}", path, name), depth + 1));
   }
   return {};
 }
 
-Result<void> remove_at(int parent, const std::string& name, int depth, Deadline deadline) {
+Result<void> remove_at(int parent, const std::string& name, int depth, Deadline deadline);
+
+Result<void> remove_below(int parent, const std::string& name, int depth, Deadline deadline) {
   if (depth > kMaxDepth) return fail(Code::invalid, "more than {} levels deep", kMaxDepth);
   auto dir = sys::open_at(parent, name, kDirectory);
   if (!dir && vanished(dir.error())) return {};
   if (!dir) return std::move(dir).error();
   TRY_AS(const auto names, sub_directories(dir->get()));
   for (const std::string& sub : names) TRY(remove_at(dir->get(), sub, depth + 1, deadline));
+  return {};
+}
+
+Result<void> remove_at(int parent, const std::string& name, int depth, Deadline deadline) {
   Backoff backoff(deadline);
-  while (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) {
+  for (bool first = true; ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0; first = false) {
     const int err = errno;
     if (err == ENOENT || err == ENODEV) return {};
-    if (err != EBUSY || !backoff.wait()) return fail_sys(err, "remove '{}'", printable(name));
+    // EBUSY: groups below, or processes, of which the dead may take a moment to leave.
+    if (err != EBUSY || (!first && !backoff.wait())) return fail_sys(err, "remove '{}'", printable(name));
+    TRY(remove_below(parent, name, depth, deadline));
   }
   return {};
 }

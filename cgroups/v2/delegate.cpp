@@ -21,20 +21,21 @@ bool contains(const List& list, std::string_view name) {
 
 constexpr auto kNeeded = std::to_array<std::string_view>({"memory", "pids", "cpu"});
 
-std::string_view why(int err) {
-  if (err == EBUSY) return "; processes sit in that very group: move them into a sub-group of it first";
-  if (err == ENOENT) return "; the group above does not pass this controller on";
-  return "";
+Error explained(Error e) {
+  if (e.sys_errno == EBUSY) e.text += "; processes sit in that very group: move them into a sub-group of it first";
+  if (e.sys_errno == ENOENT) e.text += "; the group above does not pass this controller on";
+  return e;
 }
 
 Result<void> enable(const std::string& file, const std::vector<std::string>& missing) {
-  if (sys::write_file(file, "+" + join(missing, " +"))) return {};
+  auto all = sys::write_file(file, "+" + join(missing, " +"));
+  if (all) return {};
+  // Not one by one then: a group with processes takes cpu and pids alone, and becomes a threaded one, fit for no CT.
+  if (all.error().sys_errno == EBUSY) return explained(std::move(all).error());
   // All or nothing: one that cannot be had must not keep the others away.
   for (const std::string& name : missing) {
     auto r = sys::write_file(file, "+" + name);
-    if (r || !contains(kNeeded, name)) continue;
-    r.error().text += why(r.error().sys_errno);
-    return std::move(r).error();
+    if (!r && contains(kNeeded, name)) return explained(std::move(r).error());
   }
   return {};
 }
