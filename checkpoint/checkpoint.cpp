@@ -21,7 +21,7 @@ Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
   TRY(sys::make_dirs(host.conf.dumpdir, 0700));
   TRY(sys::remove_tree(half));
   TRY(sys::remove_tree(dir));
-  TRY(sys::make_dirs(half, 0700));
+  TRY(sys::make_dirs(half, kImageDirMode));
   log::info("\tdump...");
   DumpOptions options{.dir = half, .when_frozen = [&]() -> Result<void> {
     // The guest ends when this returns: from here on the dump is all there is of it.

@@ -14,6 +14,10 @@ namespace vz::checkpoint {
 // not touched. (Programs entered from outside, io_uring, ...)
 Result<std::vector<std::string>> obstacles(const runtime::Host& host, const runtime::Container& ct);
 
+// criu reads images as the container's root, which is nobody here, through an open descriptor: the directory lets everybody in,
+// the one above it nobody (0700).
+constexpr unsigned kImageDirMode = 0755;
+
 struct DumpOptions {
   std::string dir = {};                               // exists, empty; gets criu's images and our own files beside them
   // Called when everything is written and the CT stands still. Success ends the CT here; an error lets it go on as if

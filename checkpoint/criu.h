@@ -32,7 +32,7 @@ struct CriuRun {
   std::string log_name;                 // "dump.log", in image_dir
   Hook hook;                            // empty: none
   std::function<Result<void>()> before_exec;
-  std::chrono::milliseconds timeout = std::chrono::minutes(5);
+  std::chrono::milliseconds timeout = std::chrono::minutes(2);
 };
 // Runs criu to its end, answering hooks meanwhile. On failure the error carries the hook's own error or the first "Error"
 // line of criu's log. The process that calls is criu's parent (and, with --restore-sibling, that of the restored init).

@@ -127,7 +127,7 @@ Result<void> on_prepare(Reception& r, const std::string& body) {
   r.undo.add("unmount the copy", [half] { return storage::is_mounted(half) ? storage::umount(half) : Result<void>(); });
   r.images = r.host.paths.run(r.ct.id) + "/move";
   TRY(sys::remove_tree(r.images));
-  TRY(sys::make_dirs(r.images, 0700));
+  TRY(sys::make_dirs(r.images, checkpoint::kImageDirMode));
   r.undo.add("remove the images", [images = r.images, run = r.host.paths.run(r.ct.id)]() -> Result<void> {
     TRY(sys::remove_tree(images));
     return sys::remove_dir(run);

@@ -162,7 +162,7 @@ Result<void> move_running(Move& m) {
   TRY(copy_round(m));
   const std::string images = m.host.paths.run(m.ct.id) + "/move";  // on tmpfs
   TRY(sys::remove_tree(images));
-  TRY(sys::make_dirs(images, 0700));
+  TRY(sys::make_dirs(images, checkpoint::kImageDirMode));
   Rollback undo;
   undo.add("remove the images", [images] { return sys::remove_tree(images); });
   log::info("Live migration stage: suspending, moving, resuming");

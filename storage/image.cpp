@@ -3,12 +3,15 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "storage/ext4.h"
 #include "storage/layouts.h"
@@ -23,6 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr const char* kTreeName = "fs";
 constexpr auto kMkfsTime = 10min;
 constexpr auto kCheckTime = 6h;
 constexpr unsigned long kResizeFs = _IOW('f', 16, uint64_t);  // EXT4_IOC_RESIZE_FS; no exported header has it
@@ -121,6 +125,29 @@ Result<void> resize_stored(int fd, const std::string& path, uint64_t old_bytes, 
   return bytes < old_bytes ? set_size(fd, path, bytes) : Result<void>();
 }
 
+// The guest's tree is a directory of the image, not its root: criu finds a watched inode by its number alone among all
+// mounts, and number 2, the root of every ext4, is also the first directory made in a tmpfs (/run/systemd): a dump made with
+// it cannot be restored. Files made before it, and removed after, move the tree's number to where a tmpfs hardly gets.
+Result<void> make_tree(const std::string& root) {
+  constexpr uint64_t kBeyondTmpfs = 4096;
+  struct statvfs fs {};
+  if (::statvfs(root.c_str(), &fs) != 0) return fail_sys(errno, "statfs '{}'", root);
+  const uint64_t count = std::min<uint64_t>(kBeyondTmpfs, fs.f_ffree / 2);
+  for (uint64_t i = 0; i < count; ++i) TRY(sys::open(fmt::format("{}/.{}", root, i), O_WRONLY | O_CREAT | O_EXCL, 0600));
+  TRY(sys::make_dirs(fmt::format("{}/{}", root, kTreeName), 0755));
+  for (uint64_t i = 0; i < count; ++i) TRY(sys::remove_file(fmt::format("{}/.{}", root, i)));
+  return {};
+}
+
+// From the image's root mounted on root_dir to its tree mounted there.
+Result<void> show_tree(const std::string& root_dir) {
+  const std::string tree = fmt::format("{}/{}", root_dir, kTreeName);
+  if (!sys::exists(tree)) TRY(make_tree(root_dir));
+  TRY_AS(const sys::UniqueFd detached, sys::clone_tree(tree));
+  TRY(sys::umount(root_dir));
+  return sys::attach(detached.get(), root_dir);
+}
+
 }  // namespace
 
 Result<void> make(const std::string& dir, const Quota& quota) {
@@ -144,7 +171,10 @@ Result<void> mount(const Area& area) {
   TRY_AS(const auto sb, read_superblock(fd.get(), path));
   if (sb.has_errors) TRY(check(path, "-p"));
   TRY_AS(const LoopDevice loop, attach_loop(fd.get(), std::min(sb.block_size, ext4::kBlock)));
-  return sys::mount(loop.path, area.root_dir, "ext4", 0, "discard");
+  TRY(sys::mount(loop.path, area.root_dir, "ext4", 0, "discard"));
+  auto shown = show_tree(area.root_dir);
+  if (!shown) (void)sys::umount(area.root_dir);
+  return shown;
 }
 
 Result<void> resize(const Area& area, const Quota& quota, bool mounted) {

@@ -1,6 +1,6 @@
 // Private areas and their root mounts. Two layouts (VE_LAYOUT):
 //   dir    VE_PRIVATE is the tree itself ("simfs" in old configs); no limit of its own
-//   image  VE_PRIVATE/root.img is a sparse ext4 file on a loop device ("ploop" in old configs); size =
+//   image  directory "fs" of VE_PRIVATE/root.img, a sparse ext4 file on a loop device ("ploop" in old configs); size =
 //          DISKSPACE's hard limit (as statfs shows it), inodes = DISKINODES' hard limit
 // The tree is 0-based on disk: ids are shifted by an idmapped mount when a container starts.
 #pragma once

@@ -45,7 +45,8 @@ void keep_open(int fd) { ::fcntl(fd, F_SETFD, 0); }
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
+  // Ignored signals stay ignored across exec; criu, for one, ends its helpers by SIGTERM and waits.
+  for (int sig = 1; sig < NSIG; ++sig) ::signal(sig, SIG_DFL);
   int error = 0;
   // Lift them above 2 first: one of them may itself be 0, 1 or 2.
   const int fds[3] = {::fcntl(in, F_DUPFD_CLOEXEC, 3), ::fcntl(out, F_DUPFD_CLOEXEC, 3), ::fcntl(err, F_DUPFD_CLOEXEC, 3)};
