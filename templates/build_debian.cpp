@@ -45,8 +45,8 @@ constexpr const char* kCleanHook =
     R"(cd "$1" && rm -f etc/ssh/ssh_host_*_key* etc/resolv.conf etc/hostname etc/apt/sources.list etc/apt/apt.conf.d/99mmdebstrap)";
 // Settings without which apt refuses a mirror that is frozen at some date.
 constexpr const char* kFreshness[] = {"Acquire::Check-Valid-Until", "Acquire::Check-Date"};
-// An unreachable mirror is found out within a minute or so.
-constexpr const char* kImpatience[] = {R"(Acquire::http::Timeout "20")", R"(Acquire::https::Timeout "20")",
+// A mirror that does not answer is found out within a minute or two.
+constexpr const char* kImpatience[] = {R"(Acquire::http::Timeout "10")", R"(Acquire::https::Timeout "10")",
                                        R"(Acquire::Retries "1")"};
 
 struct Source {
@@ -171,12 +171,15 @@ void show_lines(const std::string& log_file, size_t& shown) {
     log::detail("{}", printable(std::string_view(*text).substr(shown, end - shown)));
 }
 
-// mmdebstrap ends with its own summary; the cause stands in apt's first complaint.
+// mmdebstrap ends with its own summary; the cause stands in apt's first complaint, "E: TEXT" or "Err:N URI" and its
+// reason on the next line.
 std::string first_complaint(const std::string& log_file) {
   const std::string text = sys::read_file(log_file).value_or("");
-  std::string_view last;
+  std::string_view fetch, last;
   for (const std::string_view line : split(text, '\n')) {
-    if (line.starts_with("E: ") || line.starts_with("Err:")) return printable(line);
+    if (!fetch.empty()) return printable(fmt::format("{}: {}", fetch.substr(fetch.find(' ') + 1), trim(line)));
+    if (line.starts_with("E: ")) return printable(line.substr(3));
+    if (line.starts_with("Err:")) fetch = line;
     if (!trim(line).empty()) last = line;
   }
   return printable(last);

@@ -118,7 +118,8 @@ Result<void> add_applets(TarWriter& tar, const std::string& busybox) {
   ask.argv = {busybox, "--list-full"};
   TRY_AS(const std::string paths, sys::run_ok(ask));
   for (const std::string_view path : split(trim(paths), '\n'))
-    if (path != "bin/busybox" && path != "sbin/init") TRY(tar.symlink(std::string(path), "/bin/busybox"));
+    if (path != "bin/busybox" && path != "sbin/init" && path != "linuxrc")
+      TRY(tar.symlink(std::string(path), "/bin/busybox"));
   return {};
 }
 

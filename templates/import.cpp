@@ -11,6 +11,7 @@
 #include <csignal>
 
 #include "base/rollback.h"
+#include "base/strings.h"
 #include "sys/cancel.h"
 #include "sys/channel.h"
 #include "sys/files.h"
@@ -100,7 +101,9 @@ Result<void> transfer_apart(int from, int to, uint64_t total, const Progress& pr
   const auto done = channel.parent.expect(kDone);
   if (done) return {};
   if (done.error().code == Code::peer) return fail(Code::system, "reading the archive: {}", status.text());
-  return done.error();
+  // Its words, but it has dealt with foreign bytes.
+  const Code code = done.error().code == Code::invalid ? Code::invalid : Code::system;
+  return Error{code, done.error().sys_errno, printable(done.error().text)};
 }
 
 }  // namespace
