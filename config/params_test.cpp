@@ -1,3 +1,7 @@
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -205,9 +209,7 @@ TEST_CASE("options: capabilities merge, passwords are checked and kept nowhere")
 
 TEST_CASE("apply: deletions first, replaced lists once, the option named in errors") {
   CtSpec spec = loaded("IP_ADDRESS=\"10.0.0.1 10.0.0.2\"\nNAMESERVER=\"1.1.1.1\"\nSEARCHDOMAIN=a.org\n");
-  const auto option = [](const char* name, const char* text) {
-    return Change{find_option(name), text};
-  };
+  const auto option = [](const char* name, const char* text) { return Change{find_option(name), text}; };
   REQUIRE(apply(spec, {option("ipadd", "10.0.0.3"), option("nameserver", "8.8.8.8"), option("ipdel", "all"),
                        option("nameserver", "9.9.9.9"), option("cpus", "2")}));
   CHECK(stored(spec, "IP_ADDRESS") == "10.0.0.3");
@@ -255,4 +257,28 @@ TEST_CASE("vz.conf: bad and empty values leave the default") {
   CHECK(conf.logging);
   CHECK(conf.configfile.empty());
   CHECK(conf.stop_timeout == 120);
+}
+
+TEST_CASE("shipped files hold known keys and good values, and a shell can read them") {
+  const auto etc = std::filesystem::path(__FILE__).parent_path().parent_path() / "etc";
+  size_t samples = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(etc)) {
+    const bool sample = entry.path().extension() == ".conf-sample", global = entry.path().filename() == "vz.conf";
+    if (!sample && !global) continue;
+    CAPTURE(entry.path());
+    std::ifstream in(entry.path());
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    std::vector<std::string> warnings;
+    const File file = File::parse(text, &warnings);
+    CtSpec spec;
+    load(file, 7, spec, &warnings);
+    if (global) (void)load_global(file, &warnings);
+    CHECK(warnings.empty());
+    CHECK(!file.entries().empty());
+    if (sample)
+      for (const auto& [key, value] : file.entries()) CHECK(find_key(key));
+    if (sample) ++samples;
+    CHECK(std::system(("sh -eu -c 'VEID=7; . \"$0\"' " + entry.path().string()).c_str()) == 0);
+  }
+  CHECK(samples >= 5);
 }
