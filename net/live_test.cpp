@@ -1,0 +1,491 @@
+// Against the running kernel, in network namespaces that each case makes for itself and that vanish with their
+// descriptors: nothing of the machine's own network is touched. Without the rights for that, the cases say so and pass.
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <iostream>
+#include <regex>
+#include <set>
+
+#include "base/strings.h"
+#include "net/net.h"
+#include "net/netns.h"
+#include "sys/channel.h"
+#include "sys/namespaces.h"
+#include "sys/process.h"
+#include "tests/catch.h"
+
+using namespace vz;
+
+namespace {
+
+using net::NetnsVisit;
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// A new network namespace owned by the user namespace USER_NS (-1: ours).
+Result<sys::UniqueFd> make_netns(int user_ns = -1) {
+  TRY_AS(sys::Channel::Pair pair, sys::Channel::make());
+  TRY_AS(const sys::Forked child, sys::fork_process());
+  if (child.pid == 0) {
+    const bool ok = (user_ns < 0 || ::setns(user_ns, CLONE_NEWUSER) == 0) && ::unshare(CLONE_NEWNET) == 0;
+    const int fd = ok ? ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC) : -1;
+    (void)(fd >= 0 ? pair.child.post(1, fd) : pair.child.post_error(fail_sys(errno, "make a network namespace")));
+    ::_exit(0);
+  }
+  pair.child.close();
+  auto fd = pair.parent.expect(1);
+  (void)sys::wait_child(child.pid);
+  return fd;
+}
+
+bool can_run() {
+  const auto ns = make_netns();
+  sys::Program version;
+  version.argv = {"ip", "-V"};
+  if (ns && sys::run(version)) return true;
+  std::cerr << "live network tests skipped: " << (ns ? "no 'ip' program" : ns.error().text) << "\n";
+  return false;
+}
+
+#define NEED_NAMESPACES \
+  if (!can_run()) return
+
+// A command line without quoting, inside NS. Its output, or "FAILED ...".
+std::string in(const sys::UniqueFd& ns, const std::string& line) {
+  sys::Program p;
+  for (const auto word : words(line)) p.argv.emplace_back(word);
+  p.before_exec = [&ns] { return sys::enter_ns(ns.get(), CLONE_NEWNET); };
+  p.timeout = std::chrono::seconds(20);
+  const auto out = sys::run(p);
+  if (!out) return "FAILED " + out.error().text;
+  return out->status.ok() ? out->out : "FAILED " + line + ": " + out->out + out->err;
+}
+
+#define OK_IN(ns, line) CHECK_THAT(in(ns, line), !Catch::Matchers::StartsWith("FAILED"))
+
+bool pings(const sys::UniqueFd& ns, const std::string& address) {
+  return in(ns, "ping -n -c 1 -W 2 " + address).compare(0, 6, "FAILED") != 0;
+}
+
+template <class T>
+bool ok(const Result<T>& r) {
+  if (!r) UNSCOPED_INFO(r.error().text);
+  return static_cast<bool>(r);
+}
+
+sys::UniqueFd netns(int user_ns = -1) {
+  auto ns = make_netns(user_ns);
+  REQUIRE(ok(ns));
+  OK_IN(*ns, "ip link set lo up");
+  return std::move(*ns);
+}
+
+// Machines on one Ethernet segment: "eth0" in each, addresses 10.1.0.N and fd01::N.
+struct Lan {
+  sys::UniqueFd wire = netns();
+  std::vector<sys::UniqueFd> machines;
+
+  explicit Lan(int count) {
+    OK_IN(wire, "ip link add lan up type bridge forward_delay 0 mcast_snooping 0");
+    const NetnsVisit visit = std::move(*NetnsVisit::enter(wire.get()));
+    for (int i = 1; i <= count; ++i) {
+      machines.push_back(netns());
+      OK_IN(machines.back(), "sysctl -qw net.ipv6.conf.default.accept_dad=0");
+      const net::Veth v{fmt::format("port{}", i), "eth0", fmt::format("FE:00:00:00:00:{:02X}", i),
+                        fmt::format("02:00:00:00:00:{:02X}", i), "lan"};
+      REQUIRE(ok(net::add_veth(v, machines.back().get(), true)));
+      OK_IN(machines.back(), fmt::format("ip addr add 10.1.0.{}/24 dev eth0", i));
+      OK_IN(machines.back(), fmt::format("ip addr add fd01::{}/64 dev eth0 nodad", i));
+      OK_IN(machines.back(), "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    }
+  }
+};
+
+config::CtSpec bridged(const std::string& bridge) {
+  config::CtSpec s;
+  s.netif = {{config::NetIf{"eth0", "", "", "", bridge, {}}}};
+  return s;
+}
+
+config::CtSpec routed() {
+  config::CtSpec s;
+  s.ip_address = {{config::IpAddress{"10.1.0.101", {}, false}, config::IpAddress{"fd01::101", 64, true}}};
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("live: a bridged pair carries IPv4 and IPv6") {
+  NEED_NAMESPACES;
+  const auto host = netns(), ct = netns();
+  const auto visit = NetnsVisit::enter(host.get());
+  OK_IN(host, "ip link add br0 up type bridge forward_delay 0");
+  OK_IN(host, "ip addr add 10.2.0.1/24 dev br0");
+  OK_IN(host, "ip addr add fd02::1/64 dev br0 nodad");
+  const net::Veth v = net::plan(101, bridged("br0")).veths.at(0);
+  REQUIRE(ok(net::loopback_up(ct.get())));
+  const auto start = Clock::now();
+  REQUIRE(ok(net::add_veth(v, ct.get(), true)));
+  WARN("add_veth, bridged: " << ms_since(start) << " ms");
+  OK_IN(ct, "ip addr add 10.2.0.101/24 dev eth0");
+  OK_IN(ct, "ip addr add fd02::101/64 dev eth0 nodad");
+  CHECK(pings(ct, "10.2.0.1"));
+  CHECK(pings(ct, "fd02::1"));
+  CHECK(pings(ct, "127.0.0.1"));
+  CHECK(in(host, "ip -br addr show dev veth101.0").find("fe80") == std::string::npos);
+  CHECK(in(ct, "ip -br link show dev eth0").find("00:18:51:00:06:51") != std::string::npos);
+  CHECK(*net::addresses(ct.get()) == std::vector<std::string>{"10.2.0.101", "fd02::101"});
+
+  const auto again = net::add_veth(v, ct.get(), true);
+  REQUIRE(!again);
+  CHECK(again.error().code == Code::exists);
+  REQUIRE(ok(net::set_master(v.host_name, "")));
+  CHECK(!pings(ct, "10.2.0.1"));
+  REQUIRE(ok(net::set_master(v.host_name, "br0")));
+  CHECK(pings(ct, "10.2.0.1"));
+  CHECK(ok(net::announce(net::plan(101, bridged("br0")), ct.get())));
+  REQUIRE(ok(net::remove_link(v.host_name)));
+  REQUIRE(ok(net::remove_link(v.host_name)));
+  CHECK(!net::link_exists(v.host_name));
+  CHECK(in(ct, "ip -br link").find("eth0") == std::string::npos);
+}
+
+TEST_CASE("live: what is wrong with a bridged pair is said") {
+  NEED_NAMESPACES;
+  const auto host = netns(), ct = netns();
+  const auto visit = NetnsVisit::enter(host.get());
+  const auto missing = net::add_veth(net::plan(101, bridged("br7")).veths.at(0), ct.get(), true);
+  REQUIRE(!missing);
+  CHECK(missing.error().code == Code::not_found);
+  CHECK(missing.error().text == "network device 'eth0': bridge 'br7' does not exist; make it, or choose another one");
+  const auto wrong = net::add_veth(net::plan(101, bridged("lo")).veths.at(0), ct.get(), true);
+  REQUIRE(!wrong);
+  CHECK(wrong.error().code == Code::invalid);
+  CHECK(!net::link_exists("veth101.0"));
+  net::Veth v = net::plan(101, bridged("")).veths.at(0);
+  v.ct_name = "../x";
+  CHECK(!net::add_veth(v, ct.get(), true));
+  REQUIRE(ok(net::add_veth(net::plan(101, bridged("")).veths.at(0), ct.get(), true)));
+  CHECK(in(host, "ip -br addr show dev veth101.0").find("fe80") == std::string::npos);
+  net::Veth other = net::plan(102, bridged("")).veths.at(0);
+  const auto taken = net::add_veth(other, ct.get(), true);
+  REQUIRE(!taken);
+  CHECK(taken.error().text.find("'eth0' is taken in the container") != std::string::npos);
+}
+
+TEST_CASE("live: routed addresses reach the world, and leave no trace") {
+  NEED_NAMESPACES;
+  Lan lan(2);
+  const auto &host = lan.machines[0], &client = lan.machines[1];
+  const auto ct = netns();
+  const auto visit = NetnsVisit::enter(host.get());
+  const std::string before = in(host, "ip route") + in(host, "ip -6 route") + in(host, "ip neigh show proxy") +
+                             in(host, "ip -6 neigh show proxy");
+  const net::Plan plan = net::plan(101, routed());
+  auto start = Clock::now();
+  REQUIRE(ok(net::add_routed(*plan.routed, ct.get())));
+  WARN("add_routed, 1 + 1 addresses: " << ms_since(start) << " ms");
+  const std::string state = in(host, "ip route") + in(host, "ip -6 route") + in(host, "ip neigh show proxy") +
+                            in(host, "ip addr") + in(ct, "ip addr") + in(ct, "ip route") + in(ct, "ip -6 route") +
+                            in(ct, "ip neigh");
+  UNSCOPED_INFO(state);
+  CHECK(pings(ct, "10.1.0.2"));
+  CHECK(pings(ct, "fd01::2"));
+  CHECK(pings(client, "10.1.0.101"));
+  CHECK(pings(client, "fd01::101"));
+  CHECK(pings(host, "10.1.0.101"));
+  CHECK(pings(host, "fd01::101"));
+  const std::string once =
+      in(host, "ip route") + in(host, "ip neigh show proxy") + in(ct, "ip addr") + in(ct, "ip route");
+  REQUIRE(ok(net::add_routed(*plan.routed, ct.get())));
+  CHECK(in(host, "ip route") + in(host, "ip neigh show proxy") + in(ct, "ip addr") + in(ct, "ip route") == once);
+  CHECK(in(host, "ip -br addr show dev vnet.101").find("fe80") == std::string::npos);
+
+  SECTION("addresses come and go") {
+    const config::IpAddress more{"10.1.0.55", {}, false};
+    REQUIRE(ok(net::add_address(*plan.routed, more, ct.get())));
+    CHECK(pings(client, "10.1.0.55"));
+    REQUIRE(ok(net::remove_address(*plan.routed, more, ct.get())));
+    REQUIRE(ok(net::remove_address(*plan.routed, more, ct.get())));
+    CHECK(!pings(client, "10.1.0.55"));
+    CHECK(pings(client, "10.1.0.101"));
+    for (const auto& a : plan.routed->addresses) REQUIRE(ok(net::remove_address(*plan.routed, a, ct.get())));
+    CHECK(in(ct, "ip route") == "");
+    CHECK(in(ct, "ip -6 route show default") == "");
+    CHECK(in(ct, "ip neigh show nud permanent") == "");
+  }
+  SECTION("a forged source goes nowhere") {
+    OK_IN(ct, "ip addr add 10.1.0.77/32 dev venet0");
+    CHECK(in(ct, "ping -n -c 1 -W 1 -I 10.1.0.77 10.1.0.2").compare(0, 6, "FAILED") == 0);
+  }
+  SECTION("an address that is in use is noticed") {
+    const config::IpAddress a = plan.routed->addresses[0], a6 = plan.routed->addresses[1];
+    CHECK(*net::address_in_use(a, "vnet.102"));
+    CHECK(!*net::address_in_use(a, "vnet.101"));
+    CHECK(*net::address_in_use({"10.1.0.1", {}, false}, ""));
+    CHECK(*net::address_in_use({"10.1.0.2", {}, false}, ""));
+    CHECK(!*net::address_in_use({"10.1.0.200", {}, false}, ""));
+    CHECK(*net::address_in_use({"fd01::2", {}, true}, ""));
+    CHECK(!*net::address_in_use({"fd01::200", {}, true}, ""));
+    const auto back = NetnsVisit::enter(client.get());
+    CHECK(*net::address_in_use(a, ""));
+    CHECK(*net::address_in_use(a6, ""));
+    const net::Plan thief = net::plan(102, routed());
+    const auto back_again = NetnsVisit::enter(host.get());
+    const auto other_ct = netns();
+    const auto r = net::add_routed(*thief.routed, other_ct.get());
+    REQUIRE(!r);
+    CHECK(r.error().code == Code::address_in_use);
+    REQUIRE(ok(net::remove_link("vnet.102")));
+  }
+  start = Clock::now();
+  REQUIRE(ok(net::withdraw(*plan.routed)));
+  WARN("withdraw: " << ms_since(start) << " ms");
+  CHECK(!pings(client, "10.1.0.101"));
+  start = Clock::now();
+  REQUIRE(ok(net::remove_link(plan.routed->veth.host_name)));
+  WARN("remove_link: " << ms_since(start) << " ms");
+  REQUIRE(ok(net::withdraw(*plan.routed)));
+  CHECK(in(host, "ip route") + in(host, "ip -6 route") + in(host, "ip neigh show proxy") +
+            in(host, "ip -6 neigh show proxy") ==
+        before);
+}
+
+TEST_CASE("live: a routed address moves to another host while a client goes on") {
+  NEED_NAMESPACES;
+  Lan lan(3);
+  const auto &a = lan.machines[0], &b = lan.machines[1], &client = lan.machines[2];
+  const auto ct_a = netns(), ct_b = netns();
+  const net::Plan plan = net::plan(101, routed());
+  {
+    const auto visit = NetnsVisit::enter(a.get());
+    REQUIRE(ok(net::add_routed(*plan.routed, ct_a.get())));
+    CHECK(pings(client, "10.1.0.101"));
+    CHECK(pings(client, "fd01::101"));
+    REQUIRE(ok(net::withdraw(*plan.routed)));
+  }
+  const auto visit = NetnsVisit::enter(b.get());
+  const auto start = Clock::now();
+  REQUIRE(ok(net::add_routed(*plan.routed, ct_b.get())));
+  const double added = ms_since(start);
+  REQUIRE(ok(net::announce(plan, ct_b.get())));
+  WARN("add_routed: " << added << " ms, announce: " << ms_since(start) - added << " ms");
+  const auto moved = Clock::now();
+  CHECK(pings(client, "10.1.0.101"));
+  CHECK(pings(client, "fd01::101"));
+  CHECK(ms_since(moved) < 500);  // both answered at once: no time-out of a stale neighbour entry in between
+  CHECK(in(client, "ip neigh show 10.1.0.101").find("02:00:00:00:00:02") != std::string::npos);
+  CHECK(in(client, "ip neigh show fd01::101").find("02:00:00:00:00:02") != std::string::npos);
+}
+
+namespace {
+
+// The state of a namespace as its administrator sees it. Counters of devices are left out, those of firewall rules are
+// not.
+std::string view(const sys::UniqueFd& ns) {
+  std::string out;
+  // In these the order is a hash table's, or that in which the devices came up.
+  for (const char* line : {"ip route show table all", "ip neigh show nud permanent", "ip neigh show proxy"}) {
+    const std::string text = in(ns, line);
+    const auto lines = split(text, '\n');
+    for (const auto r : std::set<std::string_view>(lines.begin(), lines.end())) out += std::string(r) + "\n";
+  }
+  for (const char* line :
+       {"ip -d link", "ip addr", "ip rule", "ip -6 rule", "nft list ruleset", "iptables-nft-save -c",
+        "sysctl net.ipv4.ip_local_reserved_ports net.ipv4.conf.eth0.rp_filter net.ipv4.conf.all.forwarding "
+        "net.ipv4.conf.eth0.forwarding net.ipv6.conf.eth0.accept_ra net.ipv6.conf.eth0.addr_gen_mode "
+        "net.ipv6.conf.all.forwarding net.ipv6.conf.lan.addr_gen_mode"})
+    out += std::string("# ") + line + "\n" + in(ns, line);
+  // Dates, timers, the other end's number, and what a bridge without ports thinks of its carrier.
+  static const std::regex kNoise(
+      "multicast ff00::/8 dev mybr.*\n|# (Generated|Completed).*|@if[0-9]+|NO-CARRIER,|state (DOWN|UNKNOWN)| linkdown|"
+      "expires [0-9a-z]+ *|(bridge_id|designated_root) [0-9a-f.:]+|(hello|tcn|gc|topology_change)_timer +[0-9.]+|"
+      "_lft [0-9]+sec");
+  return std::regex_replace(out, kNoise, "");
+}
+
+void check_same(const std::string& a, const std::string& b) {
+  const auto x = split(a, '\n'), y = split(b, '\n');
+  for (size_t i = 0; i < std::max(x.size(), y.size()); ++i)
+    CHECK((i < x.size() ? x[i] : "-") == (i < y.size() ? y[i] : "-"));
+}
+
+constexpr const char* kFirewall = R"(
+table inet t {
+  set s { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.168.0.1-192.168.0.9 }
+  }
+  set d { type ipv4_addr; flags dynamic,timeout; timeout 1h; elements = { 1.2.3.4 }
+  }
+  set cc { typeof ip saddr . tcp dport; counter; elements = { 1.1.1.1 . 80 counter packets 5 bytes 50 }
+  }
+  counter c1 { packets 7 bytes 700
+  }
+  quota q1 { 10 mbytes used 5 kbytes
+  }
+  chain other { counter packets 1 bytes 2 return
+  }
+  map m { type inet_service : verdict; elements = { 22 : accept, 23 : jump other }
+  }
+  chain input { comment "hello"
+    type filter hook input priority filter; policy accept;
+    iif lo accept
+    iif eth0 tcp dport 1 counter packets 3 bytes 1
+    ct state established,related accept
+    tcp dport { 22, 80, 443 } counter packets 11 bytes 1100 accept comment "web"
+    tcp dport vmap @m
+    ip saddr @s counter name c1 accept
+    ip protocol icmp jump { counter packets 3 bytes 4
+       ip ttl 5 accept
+       icmp type echo-request limit rate 5/second accept
+    }
+    udp dport 5000-6000 meter mm { ip saddr limit rate 10/second } accept
+    ip saddr vmap { 3.3.3.3 : drop, 4.4.4.4 : goto other }
+  }
+  chain nat { type nat hook postrouting priority 100; masquerade
+  }
+}
+table bridge b { chain c { type filter hook input priority 0;
+  }
+}
+table netdev n { chain c { type filter hook ingress device eth0 priority 0;
+  }
+}
+)";
+
+void load_firewall(const sys::UniqueFd& ns, const char* text) {
+  sys::Program p;
+  p.argv = {"nft", "-f", "-"};
+  p.input = text;
+  p.before_exec = [&ns] { return sys::enter_ns(ns.get(), CLONE_NEWNET); };
+  REQUIRE(ok(sys::run_ok(p)));
+}
+
+}  // namespace
+
+TEST_CASE("live: what a guest made of its network comes back as it was") {
+  NEED_NAMESPACES;
+  const auto host = netns();
+  const auto user_ns = sys::make_user_ns({1000000, 65536});
+  REQUIRE(ok(user_ns));
+  const auto ct = netns(user_ns->get());
+  const auto visit = NetnsVisit::enter(host.get());
+  OK_IN(host, "ip link add br0 up type bridge forward_delay 0");
+  OK_IN(host, "ip addr add 10.2.0.1/24 dev br0");
+  OK_IN(host, "ip addr add fd02::1/64 dev br0 nodad");
+  config::CtSpec spec = bridged("br0");
+  spec.netif->push_back({"eth1", "", "", "", "", {}});
+  spec.ip_address = {{config::IpAddress{"10.1.0.101", {}, false}, config::IpAddress{"fd01::101", 64, true}}};
+  const net::Plan plan = net::plan(101, spec);
+  for (const auto& v : plan.veths) REQUIRE(ok(net::add_veth(v, ct.get(), true)));
+  REQUIRE(ok(net::add_routed(*plan.routed, ct.get())));
+  for (const char* line :
+       {"ip link set eth1 down",
+        "ip link set eth1 name lan",
+        "ip link set lan address 02:11:22:33:44:55 mtu 1400 txqueuelen 77 alias my_lan up",
+        "ip addr add 10.2.0.101/24 brd + dev eth0",
+        "ip addr add 10.2.0.102/24 dev eth0",
+        "ip addr add 10.2.0.103/24 dev eth0 label eth0:x valid_lft 1000 preferred_lft 900",
+        "ip addr add 172.16.0.1 peer 172.16.0.2 dev lan",
+        "ip addr add fd02::101/64 dev eth0 nodad",
+        "ip addr add fd02::102/64 dev eth0 preferred_lft 0",
+        "ip addr add 10.9.9.9/32 dev lo",
+        "ip route add 10.50.0.0/16 via 10.2.0.1 metric 50 mtu 1300",
+        "ip route add default via 10.2.0.1 table 100",
+        "ip route add 10.60.0.0/16 nexthop via 10.2.0.1 weight 2 nexthop dev lan weight 3",
+        "ip route add blackhole 10.70.0.0/16",
+        "ip route add 10.80.0.0/16 via inet6 fd02::1 dev eth0",
+        "ip -6 route add fd50::/16 via fd02::1 dev eth0 expires 500",
+        "ip -6 route add unreachable fd60::/16",
+        "ip rule add from 10.2.0.102 lookup 100 priority 77",
+        "ip rule add fwmark 5/7 lookup 100 priority 78",
+        "ip -6 rule add iif eth0 lookup 100 priority 79",
+        "ip neigh add 10.2.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
+        "ip neigh add proxy 10.2.0.78 dev eth0",
+        "ip link add mybr type bridge stp_state 1",
+        "ip link set mybr up",
+        "ip addr add 10.77.0.1/24 dev mybr",
+        "sysctl -qw net.ipv4.ip_local_reserved_ports=5000-5010 net.ipv4.conf.eth0.rp_filter=2 "
+        "net.ipv6.conf.eth0.accept_ra=0",
+        "sysctl -qw net.ipv4.conf.all.forwarding=1 net.ipv4.conf.eth0.forwarding=0 net.ipv6.conf.lan.addr_gen_mode=1"})
+    OK_IN(ct, line);
+  load_firewall(ct, kFirewall);
+  const bool iptables = in(ct, "iptables-nft -V").compare(0, 6, "FAILED") != 0;
+  if (iptables)
+    for (const char* rule :
+         {"-A INPUT -p tcp -m multiport --dports 25,587 -m comment --comment mail -j ACCEPT",
+          "-A INPUT ! -p tcp -m conntrack --ctstate INVALID -j DROP",
+          "-A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+          "-t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.5:80",
+          "-A INPUT -p tcp --dport 22 -m hashlimit --hashlimit-above 3/min --hashlimit-name x -j DROP"})
+      OK_IN(ct, std::string("iptables-nft ") + rule);
+  ::usleep(2'500'000);  // duplicate detection ends
+  auto start = Clock::now();
+  const auto state = net::save_state(plan, ct.get());
+  REQUIRE(ok(state));
+  WARN("save_state: " << ms_since(start) << " ms, " << state->size() << " bytes");
+  const std::string before = view(ct);
+  for (const auto& v : plan.veths) REQUIRE(ok(net::remove_link(v.host_name)));
+  REQUIRE(ok(net::withdraw(*plan.routed)));
+  REQUIRE(ok(net::remove_link("vnet.101")));
+
+  const auto fresh = netns(user_ns->get());
+  for (const auto& v : plan.veths) REQUIRE(ok(net::add_veth(v, fresh.get(), false)));
+  REQUIRE(ok(net::add_veth(plan.routed->veth, fresh.get(), true)));
+  start = Clock::now();
+  REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
+  WARN("restore_state: " << ms_since(start) << " ms");
+  CHECK(pings(fresh, "fd02::1"));
+  check_same(before, view(fresh));
+}
+
+TEST_CASE("live: a plain container's network is restored quickly") {
+  NEED_NAMESPACES;
+  const auto host = netns();
+  const auto user_ns = sys::make_user_ns({1000000, 65536});
+  REQUIRE(ok(user_ns));
+  const auto ct = netns(user_ns->get()), fresh = netns(user_ns->get());
+  const auto visit = NetnsVisit::enter(host.get());
+  OK_IN(host, "ip link add br0 up type bridge forward_delay 0");
+  const net::Plan plan = net::plan(101, bridged("br0"));
+  REQUIRE(ok(net::add_veth(plan.veths[0], ct.get(), true)));
+  OK_IN(ct, "ip addr add 10.2.0.101/24 dev eth0");
+  OK_IN(ct, "ip route add default via 10.2.0.1");
+  auto start = Clock::now();
+  const auto state = net::save_state(plan, ct.get());
+  REQUIRE(ok(state));
+  WARN("save_state: " << ms_since(start) << " ms, " << state->size() << " bytes");
+  REQUIRE(ok(net::remove_link("veth101.0")));
+  REQUIRE(ok(net::add_veth(plan.veths[0], fresh.get(), false)));
+  start = Clock::now();
+  REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
+  WARN("restore_state: " << ms_since(start) << " ms");
+  CHECK(in(fresh, "ip route").find("default via 10.2.0.1") == 0);
+  REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
+}
+
+TEST_CASE("live: a foreign state does no harm") {
+  NEED_NAMESPACES;
+  const auto host = netns(), ct = netns();
+  const auto visit = NetnsVisit::enter(host.get());
+  const net::Plan plan = net::plan(101, bridged(""));
+  REQUIRE(ok(net::add_veth(plan.veths[0], ct.get(), true)));
+  const auto good = net::save_state(plan, ct.get());
+  REQUIRE(ok(good));
+  for (const std::string& bad :
+       {std::string(), std::string("[]"), std::string("{}"), good->substr(0, good->size() / 2),
+        replace_all(*good, "\"version\":1", "\"version\":{}"), replace_all(*good, "eth0", "eth7"),
+        replace_all(*good, "\"name\":\"eth0\"", "\"name\":\"../x\"")}) {
+    const auto r = net::restore_state(plan, ct.get(), bad);
+    REQUIRE(!r);
+    CHECK(r.error().code == Code::invalid);
+  }
+  CHECK(ok(net::restore_state(plan, ct.get(), *good)));
+}
