@@ -58,9 +58,16 @@ CriuRun restore_run(const runtime::Container& ct, const RestoreOptions& options)
 
 Result<void> bring_network(const runtime::Container& ct, const OurPart& part, pid_t init, Rollback& undo) {
   TRY_AS(UniqueFd netns, sys::open_ns(init, "net"));
-  TRY(runtime::connect_network(ct, netns.get(), undo));
+  TRY(runtime::connect_unheard(ct, netns.get(), undo));
   TRY(net::restore_state(ct.network, netns.get(), part.network), "network state");
   return {};
+}
+
+// There is no way back from here: what fails is told, and the CT runs.
+Result<void> appear(const runtime::Container& ct, pid_t init) {
+  TRY(runtime::expose_network(ct), "network");
+  TRY_AS(UniqueFd netns, sys::open_ns(init, "net"));
+  return net::announce(ct.network, netns.get());
 }
 
 Result<void> record(const runtime::Host& host, const runtime::Container& ct, const OurPart& part, pid_t init) {
@@ -91,15 +98,17 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
       init = call.init;
       return bring_network(ct, part, init, undo);
     }
-    // The last stage that can still say no; after it criu lets the network go.
-    if (call.action != "post-restore") return {};
-    TRY(record(host, ct, part, init));
-    return options.before_release ? options.before_release() : Result<void>();
+    if (call.action == "post-restore") {  // the last stage that can still say no
+      TRY(record(host, ct, part, init));
+      return options.before_release ? options.before_release() : Result<void>();
+    }
+    // criu has let its packet filter go, and the programs are about to run.
+    if (call.action == "pre-resume")
+      if (auto seen = appear(ct, init); !seen) log::warn("CT {} runs, but: {}", ct.id, seen.error().text);
+    return {};
   };
   TRY(run_criu(host, run));
   undo.commit();
-  TRY_AS(UniqueFd netns, sys::open_ns(init, "net"));
-  (void)net::announce(ct.network, netns.get());
   return init;
 }
 

@@ -125,13 +125,9 @@ Result<void> on_prepare(Reception& r, const std::string& body) {
   if (!storage::area_exists(half.private_dir)) TRY(storage::create(half, r.ct.quota()));
   TRY(storage::mount(half));
   r.undo.add("unmount the copy", [half] { return storage::is_mounted(half) ? storage::umount(half) : Result<void>(); });
-  r.images = r.host.paths.run(r.ct.id) + "/move";
-  TRY(sys::remove_tree(r.images));
-  TRY(sys::make_dirs(r.images, checkpoint::kImageDirMode));
-  r.undo.add("remove the images", [images = r.images, run = r.host.paths.run(r.ct.id)]() -> Result<void> {
-    TRY(sys::remove_tree(images));
-    return sys::remove_dir(run);
-  });
+  r.images = images_dir(r.host, r.ct.id);
+  r.undo.add("remove the images", [images = r.images] { return sys::remove_tree(images); });
+  TRY(make_images_dir(r.images));
   return r.wire.send("prepared", half.root_dir);
 }
 
@@ -139,7 +135,7 @@ Result<void> on_prepare(Reception& r, const std::string& body) {
 Result<void> on_image(const Reception& r, const std::string& name, const std::string& body) {
   const bool plain = !name.empty() && name.front() != '.' && name.find('/') == std::string::npos;
   if (!plain || r.images.empty()) return fail(Code::peer, "bad image name '{}'", printable(name));
-  TRY_AS(sys::UniqueFd fd, sys::open(r.images + "/" + name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+  TRY_AS(sys::UniqueFd fd, sys::open(r.images + "/" + name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644));
   return sys::write_all(fd.get(), body);
 }
 
@@ -195,7 +191,7 @@ Result<void> on_keep(Reception& r, bool mounted, bool dump) {
   if (!mounted) TRY(storage::umount(r.ct.area));
   TRY(release(r));
   TRY(r.wire.send("released"));
-  return sys::remove_tree(r.host.paths.run(r.ct.id));
+  return sys::remove_tree(r.images);
 }
 
 Result<void> on_message(Reception& r, const Message& m) {

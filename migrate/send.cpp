@@ -36,9 +36,10 @@ struct Move {
   const runtime::Container& ct;
   const Options& options;
   Peer& peer;
-  Times times;
+  Times times{};
   runtime::Status before{};
-  std::string there;          // the root of the copy on the destination
+  pid_t init = 0;
+  std::string there{};        // the root of the copy on the destination
   timespec copied_at{};       // files changed since then are not over yet
 };
 
@@ -146,23 +147,37 @@ Result<void> hand_over(Move& m) {
   return std::move(answer).error();
 }
 
+Result<void> reappear(const runtime::Container& ct, pid_t init) {
+  TRY(runtime::expose_network(ct));
+  TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
+  return net::announce(ct.network, netns.get());
+}
+
+// Neighbours that still send here find nobody at home: this host then asks for the address itself, keeps the packets that
+// wait for the answer, and passes them on as soon as the destination announces it.
 Result<void> while_frozen(Move& m, const std::string& images) {
+  Rollback undo;
+  undo.add("network", [&ct = m.ct, init = m.init] { return reappear(ct, init); });
+  TRY(runtime::hide_network(m.ct));
   m.times.begin("Copy of changes", true);
   TRY(copy_rest(m));
   m.times.begin("Copy dump files", true);
   TRY(send_images(m.peer.wire(), images));
   m.times.begin("Undump + Resume", true);
-  TRY(hand_over(m));
+  auto handed = hand_over(m);
   m.times.end();
-  return {};
+  if (handed || handed.error().code == Code::in_doubt) undo.commit();
+  return handed;
 }
 
 Result<void> move_running(Move& m) {
+  const auto running = state::running(m.host.paths, m.ct.id);
+  if (!running) return fail(Code::not_running, "CT {} stopped meanwhile", m.ct.id);
+  m.init = running->init;
   m.times.begin("Sync, 2nd round", false);
   TRY(copy_round(m));
-  const std::string images = m.host.paths.run(m.ct.id) + "/move";  // on tmpfs
-  TRY(sys::remove_tree(images));
-  TRY(sys::make_dirs(images, checkpoint::kImageDirMode));
+  const std::string images = images_dir(m.host, m.ct.id);
+  TRY(make_images_dir(images));
   Rollback undo;
   undo.add("remove the images", [images] { return sys::remove_tree(images); });
   log::info("Live migration stage: suspending, moving, resuming");
@@ -228,7 +243,7 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
   if (options.online && !before.running) return fail(Code::not_running, "CT {} is not running: leave out --online", ct.id);
   log::info("Starting {}migration of CT {} to {}", options.online ? "live " : "", ct.id, to.target);
   TRY_AS(auto peer, Peer::connect(to, host.paths.run_dir));
-  Move m{host, ct, options, *peer, {}, before, {}, {}};
+  Move m{.host = host, .ct = ct, .options = options, .peer = *peer, .before = before};
   Rollback undo;
   if (!before.mounted) {
     TRY(storage::mount(ct.area));

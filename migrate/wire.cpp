@@ -73,7 +73,7 @@ Result<std::string> Wire::expect(std::string_view verb) const {
   if (m.verb.substr(0, 6) == "error ") {
     const uint64_t code = parse_u64(m.verb.substr(6)).value_or(0);
     const bool known = code <= static_cast<uint64_t>(kLastCode);
-    return Error{known ? static_cast<Code>(code) : Code::peer, 0, printable(m.body)};
+    return Error{known ? static_cast<Code>(code) : Code::peer, 0, "the other host: " + printable(m.body)};
   }
   return fail(Code::peer, "the other host said '{}' where '{}' was due", printable(m.verb), verb);
 }

@@ -140,6 +140,30 @@ Result<void> connect_network(const Container& ct, int netns, Rollback& undo) {
   return {};
 }
 
+Result<void> connect_unheard(const Container& ct, int netns, Rollback& undo) {
+  TRY(net::loopback_up(netns));
+  std::vector<net::Veth> links = ct.network.veths;
+  if (ct.network.routed) links.push_back(ct.network.routed->veth);
+  for (net::Veth& v : links) {
+    v.bridge.clear();
+    TRY(net::add_veth(v, netns, false), "interface '{}'", v.ct_name);
+    undo.add("remove " + v.host_name, [name = v.host_name] { return net::remove_link(name); });
+  }
+  return {};
+}
+
+Result<void> expose_network(const Container& ct) {
+  for (const net::Veth& v : ct.network.veths)
+    if (!v.bridge.empty()) TRY(net::set_master(v.host_name, v.bridge));
+  return ct.network.routed ? net::publish(*ct.network.routed) : Result<void>();
+}
+
+Result<void> hide_network(const Container& ct) {
+  for (const net::Veth& v : ct.network.veths)
+    if (!v.bridge.empty()) TRY(net::set_master(v.host_name, ""));
+  return ct.network.routed ? net::withdraw(*ct.network.routed) : Result<void>();
+}
+
 Result<cgroups::Group> make_group(const Container& ct, Rollback& undo) {
   TRY_AS(cgroups::Group group, group_of(ct));
   undo.add("remove the cgroups", [group] { return group.remove(); });

@@ -33,6 +33,12 @@ Result<void> run_under_supervisor(const Host& host, const Container& ct, const L
 Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns);
 // Links and routed addresses of the plan, in NETNS; undo steps go to UNDO.
 Result<void> connect_network(const Container& ct, int netns, Rollback& undo);
+// The same in two steps, for a CT that comes from elsewhere: first the links alone, which nobody outside hears of (a packet
+// that came before its sockets are there would be answered with a reset), then bridges, routes, ARP and NDP answers.
+Result<void> connect_unheard(const Container& ct, int netns, Rollback& undo);
+Result<void> expose_network(const Container& ct);
+// For a CT about to leave: out of the bridges, no routes and answers any more; the links stay. expose_network() undoes it.
+Result<void> hide_network(const Container& ct);
 // Makes the groups with the limits in force; undo steps go to UNDO.
 Result<cgroups::Group> make_group(const Container& ct, Rollback& undo);
 
