@@ -265,19 +265,24 @@ TEST_CASE("live: a routed address moves to another host while a client goes on")
   const auto &a = lan.machines[0], &b = lan.machines[1], &client = lan.machines[2];
   const auto ct_a = netns(), ct_b = netns();
   const net::Plan plan = net::plan(101, routed());
+  Result<std::string> state = std::string();
   {
     const auto visit = NetnsVisit::enter(a.get());
     REQUIRE(ok(net::add_routed(*plan.routed, ct_a.get())));
     CHECK(pings(client, "10.1.0.101"));
     CHECK(pings(client, "fd01::101"));
+    state = net::save_state(plan, ct_a.get());
+    REQUIRE(ok(state));
     REQUIRE(ok(net::withdraw(*plan.routed)));
   }
   const auto visit = NetnsVisit::enter(b.get());
+  REQUIRE(ok(net::add_veth(plan.routed->veth, ct_b.get(), false)));
+  REQUIRE(ok(net::restore_state(plan, ct_b.get(), *state)));
   const auto start = Clock::now();
-  REQUIRE(ok(net::add_routed(*plan.routed, ct_b.get())));
+  REQUIRE(ok(net::publish(*plan.routed)));
   const double added = ms_since(start);
   REQUIRE(ok(net::announce(plan, ct_b.get())));
-  WARN("add_routed: " << added << " ms, announce: " << ms_since(start) - added << " ms");
+  WARN("publish: " << added << " ms, announce: " << ms_since(start) - added << " ms");
   const auto moved = Clock::now();
   CHECK(pings(client, "10.1.0.101"));
   CHECK(pings(client, "fd01::101"));
@@ -463,11 +468,18 @@ TEST_CASE("live: a plain container's network is restored quickly") {
   REQUIRE(ok(state));
   WARN("save_state: " << ms_since(start) << " ms, " << state->size() << " bytes");
   REQUIRE(ok(net::remove_link("veth101.0")));
-  REQUIRE(ok(net::add_veth(plan.veths[0], fresh.get(), false)));
+  SECTION("in the usual case") { REQUIRE(ok(net::add_veth(plan.veths[0], fresh.get(), false))); }
+  SECTION("with another device number at first") {
+    OK_IN(fresh, "ip link add other index 33 type bridge");
+    REQUIRE(ok(net::add_veth(plan.veths[0], fresh.get(), false)));
+    CHECK(in(fresh, "ip link show eth0").compare(0, 3, "33:") != 0);
+    OK_IN(fresh, "ip link del other");
+  }
   start = Clock::now();
   REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
   WARN("restore_state: " << ms_since(start) << " ms");
   CHECK(in(fresh, "ip route").find("default via 10.2.0.1") == 0);
+  CHECK(in(fresh, "ip link show eth0").compare(0, 3, "33:") == 0);
   REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
 }
 
