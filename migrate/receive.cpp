@@ -139,6 +139,11 @@ Result<void> on_image(const Reception& r, const std::string& name, const std::st
   return sys::write_all(fd.get(), body);
 }
 
+Result<void> on_sync(const Reception& r) {
+  TRY(storage::sync(half_area(r.ct)));
+  return r.wire.send("synced");
+}
+
 // From a copy to a container: private area under its own name, configuration, name. Undone as long as it is not released.
 Result<void> settle(Reception& r) {
   const storage::Area half = half_area(r.ct);
@@ -200,6 +205,7 @@ Result<void> on_message(Reception& r, const Message& m) {
   if (m.verb == "prepare") return on_prepare(r, m.body);
   if (m.verb.substr(0, 6) == "image ") return on_image(r, m.verb.substr(6), m.body);
   if (!r.lock) return fail(Code::peer, "'{}' before 'prepare'", printable(m.verb));
+  if (m.verb == "sync") return on_sync(r);
   if (m.verb == "restore") return on_restore(r);
   if (m.verb == "start") return on_start(r);
   if (m.verb == "keep") return on_keep(r, false, false);

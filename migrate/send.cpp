@@ -93,6 +93,7 @@ Result<void> copy_round(Move& m) {
   const timespec now = change_clock();
   TRY(storage::sync(m.ct.area));
   TRY(m.peer.rsync(m.ct.area.root_dir, m.there));
+  TRY(m.peer.wire().ask("sync", "", "synced"));  // now, so that the freeze waits only for what comes last
   m.copied_at = now;
   return {};
 }
