@@ -16,8 +16,8 @@ std::vector<Option> with_parameters(std::initializer_list<Option> more) {
   return out;
 }
 
-std::vector<runtime::Change> changes_of(const Parsed& parsed) {
-  std::vector<runtime::Change> out;
+std::vector<config::Change> changes_of(const Parsed& parsed) {
+  std::vector<config::Change> out;
   for (const Parsed::Item& i : parsed.items)
     if (const config::Param* p = config::find_option(i.name)) out.push_back({p, i.value});
   return out;

@@ -19,14 +19,15 @@ bool any(const Keys& changed, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view k) { return changed.contains(std::string(k)); });
 }
 
-Result<void> apply_limits(const Container& after, const Keys& changed) {
-  if (!any(changed, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS"})) return {};
+// What is NAMED, also when it is the stored value: the running CT may have another one that was not saved.
+Result<void> apply_limits(const Container& after, const Keys& named) {
+  if (!any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS"})) return {};
   TRY_AS(cgroups::Group group, group_of(after));
   TRY(group.apply(after.limits()));
-  if (any(changed, {"PHYSPAGES", "SWAPPAGES", "NUMPROC"})) log::info("UB limits were set successfully");
-  if (any(changed, {"CPUUNITS"})) log::info("Setting CPU units: {}", after.spec.cpuunits.value_or(1000));
-  if (any(changed, {"CPULIMIT"})) log::info("Setting CPU limit: {}", after.spec.cpulimit ? after.spec.cpulimit->percent : 0);
-  if (any(changed, {"CPUS"})) log::info("Setting CPUs: {}", after.spec.cpus.value_or(0));
+  if (any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC"})) log::info("UB limits were set successfully");
+  if (any(named, {"CPUUNITS"})) log::info("Setting CPU units: {}", after.spec.cpuunits.value_or(1000));
+  if (any(named, {"CPULIMIT"})) log::info("Setting CPU limit: {}", after.spec.cpulimit ? after.spec.cpulimit->percent : 0);
+  if (any(named, {"CPUS"})) log::info("Setting CPUs: {}", after.spec.cpus.value_or(0));
   return {};
 }
 
@@ -129,13 +130,16 @@ Result<void> apply_password(const Host& host, const Container& ct, const std::st
 }
 
 Result<void> apply_all(const Host& host, const Container& before, const Container& after, const Keys& changed,
-                       const std::vector<Change>& changes, bool save) {
-  for (const Change& c : changes)
+                       const std::vector<config::Change>& changes, bool save) {
+  Keys named;
+  for (const config::Change& c : changes) {
+    named.insert(std::string(c.param->key));
     if (c.param->option == "userpasswd") TRY(apply_password(host, before, c.value));
+  }
   TRY(apply_disk(before, after, changed, save));
   const auto running = state::running(host.paths, before.id);
   if (!running) return {};
-  TRY(apply_limits(after, changed));
+  TRY(apply_limits(after, named));
   TRY(apply_network(before, after, changed, running->init));
   TRY(apply_names(host, after, changed));
   warn_restart_only(changed);
@@ -155,11 +159,11 @@ Result<void> check(const Host& host, const Container& ct, const Keys& changed, c
 
 }  // namespace
 
-Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::vector<Change>& changes) {
-  for (const Change& c : changes) TRY(c.param->parse(spec, c.value), "Bad parameter for --{}", c.param->option);
+Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::vector<config::Change>& changes) {
+  TRY(config::apply(spec, changes));
   Keys changed;
   for (const config::Param& p : config::table()) {
-    const bool named = std::any_of(changes.begin(), changes.end(), [&](const Change& c) { return c.param->key == p.key; });
+    const bool named = std::any_of(changes.begin(), changes.end(), [&](const config::Change& c) { return c.param->key == p.key; });
     if (p.key.empty() || !named || changed.contains(std::string(p.key))) continue;
     const std::string value = p.print(spec).value_or("");
     if (file.get(p.key) == value) continue;
@@ -169,7 +173,7 @@ Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::ve
   return changed;
 }
 
-Result<void> set(const Host& host, const Container& ct, const std::vector<Change>& changes, const SetOptions& options) {
+Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const SetOptions& options) {
   config::File file = ct.file;
   config::CtSpec spec = ct.spec;
   TRY_AS(Keys changed, change_file(file, spec, changes));

@@ -11,20 +11,14 @@
 
 namespace vz::runtime {
 
-// One --option VALUE of the command line, in order.
-struct Change {
-  const config::Param* param = nullptr;
-  std::string value;
-};
-
 // Applies CHANGES to FILE (whose spec for CT is SPEC): later reads of the file give the changed values. Returns the keys
 // that really changed.
-Result<std::set<std::string>> change_file(config::File& file, config::CtSpec& spec, const std::vector<Change>& changes);
+Result<std::set<std::string>> change_file(config::File& file, config::CtSpec& spec, const std::vector<config::Change>& changes);
 
 struct SetOptions {
   bool save = false;
 };
 // Takes effect on a running CT where possible, is stored with `save`; says what vzctl says. Any failure: nothing is stored.
-Result<void> set(const Host& host, const Container& ct, const std::vector<Change>& changes, const SetOptions& options);
+Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const SetOptions& options);
 
 }  // namespace vz::runtime

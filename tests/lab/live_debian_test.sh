@@ -1,0 +1,60 @@
+#!/bin/bash
+# The main job: Debian 12 and 13 with systemd, nginx, ssh and cron, moved live under a client's connection.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/moves.sh"
+lab_up alpha beta client
+bar_ms=${VESSEL_BAR_MS:-500}
+
+# Restarting a service is the proof that systemd lives: a restored one may look well and never run a job again.
+assert_well() {
+  on "$1" vzctl exec "$2" systemctl restart cron || fail "CT $2 on $1 cannot restart a service"
+  assert_eq "$(on "$1" vzctl exec2 "$2" systemctl is-system-running)" running "CT $2 on $1"
+}
+
+for suite in 12 13; do
+  template=test-debian-$suite id=1$suite address=10.77.0.1$suite
+  on alpha test -e "/var/lib/vz/template/cache/$template.tar.zst" || skip "no template $template (scripts/lib/templates builds it from the package mirror)"
+  step "Debian $suite: boots on alpha"
+  make_guest alpha "$id" "$template" "$address" --hostname "deb$suite" --config vswap-512m
+  on alpha vzctl exec "$id" systemctl start nginx
+  on client curl -sf -o /dev/null "http://$address/"
+
+  step "Debian $suite: five moves, no message lost or repeated, worst round trip"
+  from=alpha to=beta
+  uptime=0
+  for _ in 1 2 3 4 5; do
+    talk "$address"
+    on $from vzmigrate --online $to "$id" > /dev/null
+    hang_up
+    now=$(on $to vzctl exec "$id" 'cut -d. -f1 /proc/uptime')
+    [ "$now" -ge "$uptime" ] || fail "the clock of CT $id went back from $uptime to $now"
+    uptime=$now
+    read -r from to <<< "$to $from"
+  done > /tmp/worst.$$
+  paste -sd' ' /tmp/worst.$$
+  worst=$(median < /tmp/worst.$$)
+  rm /tmp/worst.$$
+  say "median of five: $worst ms"
+  [ "$worst" -le "$bar_ms" ] || fail "worst round trip of Debian $suite: $worst ms, at most $bar_ms are allowed"
+  assert_well $from "$id"
+  on client curl -sf -o /dev/null "http://$address/"
+
+  step "Debian $suite: a bulk transfer across a move keeps its checksum"
+  on client sh -c "rm -f /tmp/bulk*; head -c 60000000 /dev/urandom > /tmp/bulk; (python3 '$lab_dir/bulk' $address 7 /tmp/bulk > /tmp/bulk.result 2>&1; echo \$? > /tmp/bulk.status) > /dev/null 2>&1 &"
+  sleep 0.5
+  on $from vzmigrate --online $to "$id" > /dev/null
+  read -r from to <<< "$to $from"
+  eventually 60 on client test -e /tmp/bulk.status
+  assert_eq "$(on client cat /tmp/bulk.status)" 0 "bulk transfer ($(on client cat /tmp/bulk.result))"
+
+  step "Debian $suite: back and forth ten times"
+  for _ in 1 2 3 4 5; do
+    on $from vzmigrate --online $to "$id" > /dev/null
+    on $to vzmigrate --online $from "$id" > /dev/null
+  done
+  assert_well $from "$id"
+  on $from vzctl --quiet stop "$id"
+  on $from vzctl --quiet destroy "$id"
+  assert_clean alpha --all
+  assert_clean beta --all
+done
