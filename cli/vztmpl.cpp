@@ -96,10 +96,10 @@ Result<void> list(const Job& job) {
   if (!job.words.empty()) return fail(Code::usage, "list takes no names");
   TRY_AS(const auto all, templates::list(job.cache_dir));
   if (job.options.has("json")) {
-    auto out = nlohmann::json::array();
+    auto out = nlohmann::ordered_json::array();
     for (const auto& t : all)
       out.push_back({{"name", t.name}, {"path", t.path}, {"size", t.bytes}, {"modified", t.modified}});
-    log::info("{}", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    log::info("{}", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return {};
   }
   size_t width = 24;

@@ -75,8 +75,8 @@ Result<void> few_system_calls() {
   for (const char* name : kAllowed)
     if (r == 0) r = allow(filter.get(), name);
   for (const char* name : {"mmap", "mmap2", "mprotect"})
-    if (r == 0) r = allow(filter.get(), name, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-  if (r == 0) r = allow(filter.get(), "clone", {SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)});
+    if (r == 0) r = allow(filter.get(), name, {scmp_arg_cmp{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}});
+  if (r == 0) r = allow(filter.get(), "clone", {scmp_arg_cmp{0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD}});
   // Its flags lie in memory, where no filter can see them: the C library then falls back to clone(2).
   if (r == 0) r = seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
   if (r == 0) r = seccomp_load(filter.get());

@@ -20,6 +20,7 @@ constexpr std::string_view kHostKeyUnit = R"([Unit]
 Description=Make missing OpenSSH host keys
 ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 Before=ssh.service sshd.service ssh.socket
+After=sshd-keygen.service
 
 [Service]
 Type=oneshot

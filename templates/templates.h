@@ -43,8 +43,8 @@ Result<void> unpack(const std::string& file, const std::string& dir, const Unpac
 Result<void> unpack_by_helper(const std::string& file, const std::string& dir);
 
 // What must differ between two CTs made from one template, and what a template must have, applied to a 0-based tree
-// opened as ROOT_FD: SSH host keys (removed, so that they are made anew at first start), machine-id (emptied), hostname
-// file. Never follows a link of the tree out of it.
+// opened as ROOT_FD: SSH host keys (removed, so that they are made anew at first start), machine-id (a new one),
+// hostname file. Never follows a link of the tree out of it.
 Result<void> personalize(int root_fd, const std::string& hostname);
 // Code::bad_template unless there is an init and a shell.
 Result<void> check_tree(int root_fd);
