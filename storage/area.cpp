@@ -50,6 +50,12 @@ std::string real_path(const std::string& path) {
   return ::realpath(path.c_str(), resolved) ? std::string(resolved) : path;
 }
 
+bool is_half_mounted(const Area& area) { return area.layout == Layout::image && image::is_half_mounted(area); }
+
+Result<void> undo_half_mount(const Area& area) {
+  return is_half_mounted(area) ? sys::umount(area.root_dir) : Result<void>();
+}
+
 Result<DiskUsage> mounted_usage(const std::string& root_dir) {
   struct statvfs fs {};
   if (::statvfs(root_dir.c_str(), &fs) != 0) return fail_sys(errno, "read the usage of '{}'", root_dir);
@@ -89,6 +95,7 @@ Result<void> create(const Area& area, const Quota& quota) {
 Result<void> destroy(const Area& area) {
   const std::string target = real_path(area.private_dir);
   if (is_mounted(area)) return fail(Code::mounted, "'{}' is mounted; unmount it first", area.root_dir);
+  TRY(undo_half_mount(area));
   if (area.layout == Layout::image && image::in_use(area))
     return fail(Code::mounted, "'{}/{}' is in use", area.private_dir, kImageName);
   const std::string parent = sys::parent_dir(target);
@@ -107,6 +114,7 @@ Result<void> destroy(const Area& area) {
 Result<void> mount(const Area& area) {
   if (is_mounted(area)) return fail(Code::mounted, "'{}' is already mounted", area.root_dir);
   if (!sys::exists(area.private_dir)) return fail(Code::no_private, "Private area {} does not exist", area.private_dir);
+  TRY(undo_half_mount(area));
   Rollback undo;
   if (!sys::exists(area.root_dir))
     undo.add("remove the mount point", [d = area.root_dir] { return sys::remove_dir(d); });
@@ -124,7 +132,7 @@ Result<void> umount(const Area& area) {
   return done;
 }
 
-bool is_mounted(const Area& area) { return sys::is_mount_point(area.root_dir); }
+bool is_mounted(const Area& area) { return sys::is_mount_point(area.root_dir) && !is_half_mounted(area); }
 
 Result<void> sync(const Area& area) { return sys::sync_fs(area.root_dir); }
 

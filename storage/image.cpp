@@ -177,6 +177,12 @@ Result<void> mount(const Area& area) {
   return shown;
 }
 
+bool is_half_mounted(const Area& area) {
+  constexpr ino_t kExt4Root = 2;
+  const auto st = sys::stat(area.root_dir);
+  return sys::is_mount_point(area.root_dir) && st && st->st_ino == kExt4Root;
+}
+
 Result<void> resize(const Area& area, const Quota& quota, bool mounted) {
   const std::string path = image_path(area);
   TRY_AS(const uint64_t kib, wanted_kib(quota));

@@ -158,6 +158,26 @@ TEST_CASE("live image: full is full inside, and nowhere else") {
   REQUIRE(destroy(live.area));
 }
 
+TEST_CASE("live image: a mount that was killed half-way is no mount") {
+  if (!can_run()) return;
+  LiveArea live(Layout::image);
+  const Area& a = live.area;
+  REQUIRE(create(a, {uint64_t{64} << 10, {}}));
+  const auto half_mount = [&] {
+    sys::Program program;
+    program.argv = {"mount", "-o", "loop", a.private_dir + "/" + kImageName, a.root_dir};
+    REQUIRE(sys::run_ok(program));
+    CHECK_FALSE(is_mounted(a));
+  };
+  REQUIRE(sys::make_dirs(a.root_dir));
+  half_mount();
+  REQUIRE(mount(a));
+  CHECK(is_mounted(a));
+  REQUIRE(umount(a));
+  half_mount();
+  CHECK(destroy(a));
+}
+
 TEST_CASE("live image: grown and shrunk while not mounted") {
   if (!can_run()) return;
   const LiveArea live(Layout::image);
