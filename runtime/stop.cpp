@@ -72,7 +72,8 @@ Result<void> destroy(const Host& host, const Container& ct) {
   if (storage::is_mounted(ct.area)) return fail(Code::mounted, "Container is currently mounted (umount first)");
   TRY(clean_up(host, ct, Leave::nothing));
   log::info("Destroying container private area: {}", ct.area.private_dir);
-  TRY(storage::destroy(ct.area));
+  auto gone = storage::destroy(ct.area);
+  if (!gone && gone.error().code != Code::no_private) return gone;
   TRY(sys::remove_tree(ct.dump_dir(host)));
   TRY(sys::remove_dir(ct.area.root_dir));
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
