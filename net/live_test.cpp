@@ -226,6 +226,14 @@ TEST_CASE("live: routed addresses reach the world, and leave no trace") {
     OK_IN(ct, "ip addr add 10.1.0.77/32 dev venet0");
     CHECK(in(ct, "ping -n -c 1 -W 1 -I 10.1.0.77 10.1.0.2").compare(0, 6, "FAILED") == 0);
   }
+  SECTION("without forwarding on the uplink nobody is answered, and nothing is changed about it") {
+    OK_IN(host, "sysctl -qw net.ipv4.conf.eth0.forwarding=0 net.ipv6.conf.all.forwarding=0");
+    OK_IN(client, "ip neigh flush dev eth0");
+    REQUIRE(ok(net::publish(*plan.routed)));
+    CHECK(in(host, "sysctl -n net.ipv4.conf.eth0.forwarding net.ipv6.conf.all.forwarding") == "0\n0\n");
+    CHECK(!pings(client, "10.1.0.101"));
+    CHECK(!pings(client, "fd01::101"));
+  }
   SECTION("an address that is in use is noticed") {
     const config::IpAddress a = plan.routed->addresses[0], a6 = plan.routed->addresses[1];
     CHECK(*net::address_in_use(a, "vnet.102"));
