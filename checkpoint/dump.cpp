@@ -36,8 +36,8 @@ Result<void> dump(const runtime::Host& host, const runtime::Container& ct, const
   if (options.when_frozen)
     run.hook = [&](const HookCall& call) { return call.action == "post-dump" ? options.when_frozen() : Result<void>(); };
   auto dumped = run_criu(host, run);
-  if (!dumped) return std::move(dumped).error().with_code(Code::checkpoint_failed);
-  return {};
+  if (dumped || dumped.error().code != Code::system) return dumped;  // a hook's own failure keeps its code
+  return std::move(dumped).error().with_code(Code::checkpoint_failed);
 }
 
 }  // namespace vz::checkpoint

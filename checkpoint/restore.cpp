@@ -123,7 +123,8 @@ Result<void> restore(const runtime::Host& host, const runtime::Container& ct, co
     undo.add("unmount", [area = ct.area] { return storage::umount(area); });
   }
   auto restored = runtime::run_under_supervisor(host, ct, [&] { return launch(host, ct, options); });
-  if (!restored) return std::move(restored).error().with_code(Code::restore_failed);
+  if (!restored && restored.error().code == Code::system) return std::move(restored).error().with_code(Code::restore_failed);
+  TRY(restored);
   undo.commit();
   return {};
 }

@@ -12,4 +12,10 @@ Result<void> make_images_dir(const std::string& images) {
   return sys::make_dirs(images, checkpoint::kImageDirMode);
 }
 
+Result<void> remove_images_dir(const std::string& images) {
+  TRY(sys::remove_tree(images));
+  (void)sys::remove_dir(sys::parent_dir(images));  // another move may use it
+  return {};
+}
+
 }  // namespace vz::migrate

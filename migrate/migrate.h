@@ -27,6 +27,7 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
 std::string images_dir(const runtime::Host& host, config::CtId id);
 // Makes it anew, empty; the directory above lets nobody else in.
 Result<void> make_images_dir(const std::string& images);
+Result<void> remove_images_dir(const std::string& images);
 
 // The destination's end, on IN and OUT; returns when the other side is done or gone.
 Result<void> receive(const runtime::Host& host, int in, int out);

@@ -126,7 +126,7 @@ Result<void> on_prepare(Reception& r, const std::string& body) {
   TRY(storage::mount(half));
   r.undo.add("unmount the copy", [half] { return storage::is_mounted(half) ? storage::umount(half) : Result<void>(); });
   r.images = images_dir(r.host, r.ct.id);
-  r.undo.add("remove the images", [images = r.images] { return sys::remove_tree(images); });
+  r.undo.add("remove the images", [images = r.images] { return remove_images_dir(images); });
   TRY(make_images_dir(r.images));
   return r.wire.send("prepared", half.root_dir);
 }
@@ -177,14 +177,15 @@ Result<void> on_restore(Reception& r) {
   TRY(checkpoint::restore(r.host, r.ct, {.dir = images, .before_release = vote}));
   TRY(release(r));
   TRY(r.wire.send("released"));
-  return sys::remove_tree(images);
+  return remove_images_dir(images);
 }
 
 Result<void> on_start(Reception& r) {
   TRY(settle(r));
   TRY(runtime::start(r.host, r.ct));
   TRY(release(r));
-  return r.wire.send("released");
+  TRY(r.wire.send("released"));
+  return remove_images_dir(r.images);
 }
 
 Result<void> on_keep(Reception& r, bool mounted, bool dump) {
@@ -196,7 +197,7 @@ Result<void> on_keep(Reception& r, bool mounted, bool dump) {
   if (!mounted) TRY(storage::umount(r.ct.area));
   TRY(release(r));
   TRY(r.wire.send("released"));
-  return sys::remove_tree(r.images);
+  return remove_images_dir(r.images);
 }
 
 Result<void> on_message(Reception& r, const Message& m) {

@@ -180,7 +180,7 @@ Result<void> move_running(Move& m) {
   const std::string images = images_dir(m.host, m.ct.id);
   TRY(make_images_dir(images));
   Rollback undo;
-  undo.add("remove the images", [images] { return sys::remove_tree(images); });
+  undo.add("remove the images", [images] { return remove_images_dir(images); });
   log::info("Live migration stage: suspending, moving, resuming");
   m.times.begin("Suspend + Dump", true);
   return checkpoint::dump(m.host, m.ct, {.dir = images, .when_frozen = [&] { return while_frozen(m, images); }});

@@ -66,7 +66,7 @@ Result<void> container_ended(const Host& host, config::CtId id, int wait_status)
   for (;;) {
     const auto text = state::load_note(host.paths, id, kSupervisorNote);
     if (!text || *text != std::to_string(self)) return {};  // somebody cleaned up, or started it anew
-    auto lock = state::Lock::take(host.conf.lockdir, id, "ended", true);
+    auto lock = state::Lock::take(host.conf.lockdir, id, state::kEnded, true);
     if (lock) {
       TRY_AS(Container ct, load_container(host, id));
       const auto again = state::load_note(host.paths, id, kSupervisorNote);

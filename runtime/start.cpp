@@ -95,7 +95,8 @@ void detach_from_caller() {
   for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
   const auto self = sys::read_link("/proc/self/exe");
   const std::string ctid = std::to_string(id), pid = std::to_string(init);
-  const std::string helper = sys::helper_path("vz-supervisor"), vzctl = self ? *self : "vzctl";
+  const std::string helper = sys::helper_path("vz-supervisor");
+  const std::string vzctl = sys::parent_dir(self.value_or("/usr/sbin/vzctl")) + "/vzctl";  // we may be vzmigrate
   ::execl(helper.c_str(), "vz-supervisor", pid.c_str(), vzctl.c_str(), "ct-ended", ctid.c_str(), nullptr);
   ::_exit(127);
 }
@@ -109,6 +110,7 @@ void detach_from_caller() {
     return launch_init();
   }();
   if (!init) {
+    (void)state::forget_running(host.paths, ct.id);  // the note as well
     (void)caller.post_error(init.error());
     ::_exit(1);
   }

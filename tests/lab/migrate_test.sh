@@ -18,6 +18,7 @@ on alpha vzctl --quiet set 101 --netif_add eth1,,,,br1 --save
 out=$(on alpha vzmigrate --online beta 101 2>&1) && fail "moved to a host without the bridge"
 assert_contains "$out" "no bridge br1"
 on alpha vzctl --quiet set 101 --netif_del eth1 --save
+on alpha ip link del br1
 on beta vzctl --quiet create 102 --ostemplate tiny --ipadd $address --diskspace 256M --name box
 out=$(on alpha vzmigrate --online beta box 2>&1) && fail "moved to a host with the same address and name"
 assert_contains "$out" "address $address belongs to CT 102"
