@@ -59,6 +59,11 @@ bool holder_lives(const Found& lock) {
   return identity[0] == boot_id() && parse_u64(identity[1]) == sys::start_time(lock.pid);
 }
 
+bool cleans_up(const Found& lock) {
+  const auto lines = split(lock.text, '\n');
+  return lines.size() > 1 && lines[1] == kEnded;
+}
+
 // A foreign tool may write its PID after making the file.
 bool being_written(const Found& lock) {
   constexpr std::time_t kPatience = 5;
@@ -108,10 +113,16 @@ Result<std::string> write_own(const std::string& path, pid_t pid, std::string_vi
 // ours.
 Result<std::optional<pid_t>> link_when_free(const std::string& own, const std::string& path) {
   constexpr int kTries = 200;
-  for (int i = 0; i < kTries; ++i) {
+  const auto patience = std::chrono::steady_clock::now() + 10s;
+  for (int i = 0; i < kTries;) {
     if (::link(own.c_str(), path.c_str()) == 0) return std::optional<pid_t>();
     if (errno != EEXIST) return fail_sys(errno, "make '{}'", path);
     TRY_AS(const std::optional<Found> lock, find(path));
+    if (lock && holder_lives(*lock) && cleans_up(*lock) && std::chrono::steady_clock::now() < patience) {
+      std::this_thread::sleep_for(5ms);
+      continue;
+    }
+    ++i;
     if (!lock) continue;
     if (holder_lives(*lock) || being_written(*lock)) return std::optional<pid_t>(lock->pid);
     TRY(remove_stale(path, *lock));

@@ -3,8 +3,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <ctime>
 #include <functional>
+#include <thread>
 
 #include "state/state.h"
 #include "sys/files.h"
@@ -134,6 +136,15 @@ TEST_CASE("lock: a foreign file with a live PID holds, an empty one only while i
   }
   dir.write("");
   CHECK(!dir.takeable());
+}
+
+TEST_CASE("lock: whoever comes while a supervisor cleans up waits for it") {
+  const LockDir dir;
+  auto ending = dir.take(kEnded);
+  REQUIRE(ending);
+  std::thread supervisor([held = std::move(*ending)] { std::this_thread::sleep_for(std::chrono::milliseconds(30)); });
+  CHECK(dir.takeable());
+  supervisor.join();
 }
 
 TEST_CASE("lock: a path that is no lock file is an error, not taken over") {

@@ -29,11 +29,15 @@ struct Paths {
 // ---- lock: LOCKDIR/CTID.lck holding "PID\nSTATUS\nBOOT_ID START_TIME\n", made by link(2) so that it appears with its
 // content. The third line tells the holder from a later process with its PID; in a foreign file without it, any process
 // with that PID counts as the holder.
+
+// The status of a supervisor that cleans up after its CT, which takes a moment: who wants the lock meanwhile waits.
+inline constexpr std::string_view kEnded = "ended";
+
 class Lock {
  public:
   // Code::locked with "Container already locked" when a live process holds it (and its PID and command line are told by
   // log::error as vzctl does, unless QUIET); a dead holder's lock is taken over ("Removing stale lock file").
-  // STATUS: "starting" ...
+  // STATUS: "starting", kEnded ...
   static Result<Lock> take(const std::string& lock_dir, config::CtId id, std::string_view status, bool quiet = false);
   Lock(Lock&& other) noexcept;
   Lock& operator=(Lock&&) = delete;
