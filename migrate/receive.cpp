@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "base/log.h"
 #include "base/rollback.h"
@@ -17,9 +19,12 @@
 #include "migrate/terms.h"
 #include "runtime/cleanup.h"
 #include "runtime/start.h"
+#include "runtime/stop.h"
 #include "sys/files.h"
 
 namespace vz::migrate {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -90,6 +95,25 @@ std::vector<Problem> check(const Reception& r) {
   return problems;
 }
 
+// rsync's far end may still be on its way out.
+Result<void> umount_patiently(const storage::Area& area) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (storage::is_mounted(area)) {
+    auto gone = storage::umount(area);
+    if (gone) break;
+    if (std::chrono::steady_clock::now() > deadline) return gone;
+    std::this_thread::sleep_for(50ms);
+  }
+  return {};
+}
+
+// What a receiver that was killed left: never a running container, for that is settled.
+Result<void> clear_away(const Reception& r, const storage::Area& half) {
+  TRY(runtime::clean_up(r.host, r.ct, runtime::Leave::mounted));
+  TRY(umount_patiently(half));
+  return storage::area_exists(half.private_dir) && !r.keep_area ? storage::destroy(half) : Result<void>();
+}
+
 // ---- steps -------------------------------------------------------------------------------------------------------
 
 Result<void> on_hello(Reception& r, const std::string& body) {
@@ -120,11 +144,11 @@ Result<void> on_prepare(Reception& r, const std::string& body) {
   r.lock.emplace(std::move(lock));
   if (const auto problems = check(r); !problems.empty()) return Error::make(problems.front().code, problems.front().text);
   const storage::Area half = half_area(r.ct);
-  if (storage::is_mounted(half)) TRY(storage::umount(half));
+  TRY(clear_away(r, half));
   r.undo.add("remove the copy", [&r, half]() -> Result<void> { return r.keep_area ? Result<void>() : storage::destroy(half); });
   if (!storage::area_exists(half.private_dir)) TRY(storage::create(half, r.ct.quota()));
   TRY(storage::mount(half));
-  r.undo.add("unmount the copy", [half] { return storage::is_mounted(half) ? storage::umount(half) : Result<void>(); });
+  r.undo.add("unmount the copy", [half] { return umount_patiently(half); });
   r.images = images_dir(r.host, r.ct.id);
   r.undo.add("remove the images", [images = r.images] { return remove_images_dir(images); });
   TRY(make_images_dir(r.images));
@@ -144,11 +168,10 @@ Result<void> on_sync(const Reception& r) {
   return r.wire.send("synced");
 }
 
-// From a copy to a container: private area under its own name, configuration, name. Undone as long as it is not released.
+// From a copy to a container: private area under its own name, configuration, name. Last of all, when it runs here and the
+// source has let go: until then a killed receiver leaves nothing that could be started.
 Result<void> settle(Reception& r) {
-  const storage::Area half = half_area(r.ct);
-  const std::string from = half.private_dir, to = r.ct.area.private_dir, conf = r.host.paths.conf(r.ct.id);
-  TRY(storage::sync(half));  // what the application had synced on the source is durable here before it runs here
+  const std::string from = half_area(r.ct).private_dir, to = r.ct.area.private_dir, conf = r.host.paths.conf(r.ct.id);
   if (::rename(from.c_str(), to.c_str()) != 0) return fail_sys(errno, "rename '{}' to '{}'", from, to);
   r.undo.add("rename the copy back", [from, to]() -> Result<void> {
     return ::rename(to.c_str(), from.c_str()) == 0 ? Result<void>() : fail_sys(errno, "rename '{}'", to);
@@ -161,6 +184,13 @@ Result<void> settle(Reception& r) {
   return runtime::save_container(r.host, r.ct);
 }
 
+// The container on the copy, as long as that has not its own name.
+runtime::Container on_copy(const Reception& r) {
+  runtime::Container ct = r.ct;
+  ct.area = half_area(r.ct);
+  return ct;
+}
+
 Result<void> release(Reception& r) {
   r.released = true;
   r.undo.commit();
@@ -168,21 +198,22 @@ Result<void> release(Reception& r) {
 }
 
 Result<void> on_restore(Reception& r) {
-  TRY(settle(r));
+  TRY(storage::sync(half_area(r.ct)));  // what the application had synced on the source is durable here before it runs here
   const std::string images = r.images;
   auto vote = [&r]() -> Result<void> {
     TRY(r.wire.ask("ready", "", "commit"));
-    return {};
+    return settle(r);
   };
-  TRY(checkpoint::restore(r.host, r.ct, {.dir = images, .before_release = vote}));
+  TRY(checkpoint::restore(r.host, on_copy(r), {.dir = images, .before_release = vote}));
   TRY(release(r));
   TRY(r.wire.send("released"));
   return remove_images_dir(images);
 }
 
 Result<void> on_start(Reception& r) {
+  TRY(runtime::start(r.host, on_copy(r)));
+  r.undo.add("stop it again", [&r] { return runtime::stop(r.host, on_copy(r), {.fast = true, .skip_umount = true}); });
   TRY(settle(r));
-  TRY(runtime::start(r.host, r.ct));
   TRY(release(r));
   TRY(r.wire.send("released"));
   return remove_images_dir(r.images);

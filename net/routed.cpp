@@ -225,6 +225,9 @@ Result<void> stop_answering(Netlink& here, bool v6, const std::set<std::string>&
   return {};
 }
 
+// The kernel takes the pair away by itself, in its own time, when the container's namespace ends.
+constexpr std::initializer_list<int> kGone = {ESRCH, ENOENT, ENODEV};
+
 // Route and answers go, unless the address meanwhile belongs to another CT of this host. DEVICE may be gone (0), and
 // then its routes went with it.
 Result<void> unpublish(Netlink& here, int device, const std::vector<IpAddress>& addresses) {
@@ -232,9 +235,9 @@ Result<void> unpublish(Netlink& here, int device, const std::vector<IpAddress>& 
   for (const IpAddress& a : addresses) {
     TRY_AS(const std::string bytes, address_bytes(a));
     if (device != 0) {
-      TRY(ignore(here.request(host_route_request(RTM_DELROUTE, 0, a, bytes, device)), {ESRCH}), "route of {}",
+      TRY(ignore(here.request(host_route_request(RTM_DELROUTE, 0, a, bytes, device)), kGone), "route of {}",
           a.address);
-      TRY(ignore(here.request(neighbour_request(RTM_DELNEIGH, 0, a, bytes, device)), {ENOENT}));
+      TRY(ignore(here.request(neighbour_request(RTM_DELNEIGH, 0, a, bytes, device)), kGone));
     }
     TRY_AS(const auto way, way_to(here, bytes));
     if (!way || !way->host_route) families[a.v6].insert(bytes);

@@ -23,8 +23,15 @@ std::chrono::seconds patience(const Host& host, const Container& ct) {
   return std::chrono::seconds(own ? own : host.conf.stop_timeout);
 }
 
+// An init that has just been started does not listen yet: a signal now would be lost.
+int poweroff_signal_soon(pid_t init, int pidfd) {
+  int signal = poweroff_signal(init);
+  for (int tries = 0; !signal && tries < 50 && !sys::wait_ended(pidfd, 20ms).value_or(true); ++tries) signal = poweroff_signal(init);
+  return signal;
+}
+
 void ask_to_stop(const Host& host, const Container& ct, pid_t init, int pidfd) {
-  if (const int signal = poweroff_signal(init)) {
+  if (const int signal = poweroff_signal_soon(init, pidfd)) {
     (void)sys::send_signal(pidfd, signal);
     return;
   }
