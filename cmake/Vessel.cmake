@@ -23,6 +23,30 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 
+# Loading shared libraries would be most of the time of a short command: all but libc (and libarchive, which only vztmpl
+# and vz-unpack keep) are linked in. Distributions ship fmt as a shared library only: base/fmt holds its few functions.
+# Debug builds stay dynamic: they link faster.
+add_library(vessel_fmt INTERFACE)
+if(VESSEL_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug" OR fmt_VERSION VERSION_GREATER_EQUAL 11)
+  set(VESSEL_STATIC OFF)
+  target_link_libraries(vessel_fmt INTERFACE fmt::fmt)
+else()
+  set(VESSEL_STATIC ON)
+  add_link_options(-static-libstdc++ -static-libgcc -Wl,--as-needed)
+  target_include_directories(vessel_fmt INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_compile_definitions(vessel_fmt INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_COMPILE_DEFINITIONS>)
+endif()
+
+# vessel_pkg(PREFIX module...): pkg_check_modules for PkgConfig::PREFIX, archives preferred in static builds.
+macro(vessel_pkg prefix)
+  set(vessel_suffixes ${CMAKE_FIND_LIBRARY_SUFFIXES})
+  if(VESSEL_STATIC)
+    list(PREPEND CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  endif()
+  pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET GLOBAL ${ARGN})
+  set(CMAKE_FIND_LIBRARY_SUFFIXES ${vessel_suffixes})
+endmacro()
+
 # vessel_layer(NAME layer... [LINK library...] [EXCLUDE regex]): every .cpp of the folder is the library, every
 # *_test.cpp its unit test, but for paths that match EXCLUDE. The layers named are the ones it may include; tests/lint/layers holds the includes to the same arrows.
 function(vessel_layer name)
@@ -40,7 +64,7 @@ function(vessel_layer name)
   endif()
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${name} PUBLIC ${ARG_UNPARSED_ARGUMENTS} fmt::fmt PRIVATE ${ARG_LINK})
+  target_link_libraries(${name} PUBLIC ${ARG_UNPARSED_ARGUMENTS} vessel_fmt PRIVATE ${ARG_LINK})
   if(VESSEL_TESTS AND tests)
     set_property(GLOBAL APPEND PROPERTY VESSEL_UNIT_TESTS ${name})
     set_property(GLOBAL PROPERTY VESSEL_UNIT_SOURCES_${name} ${tests})

@@ -50,7 +50,7 @@ std::vector<unsigned> numbers_of(const std::vector<config::NetIf>& netifs) {
 // "veth101.0", and with a shorter prefix where that would not fit.
 std::string host_name(config::CtId id, unsigned number) {
   for (const char* prefix : {"veth", "vt", "v"}) {
-    const std::string name = fmt::format("{}{}.{}", prefix, id, number);
+    std::string name = fmt::format("{}{}.{}", prefix, id, number);
     if (name.size() <= kIfNameSize) return name;
   }
   return fmt::format("v{:x}.{:x}", id, number);
