@@ -235,8 +235,7 @@ Result<void> unpublish(Netlink& here, int device, const std::vector<IpAddress>& 
   for (const IpAddress& a : addresses) {
     TRY_AS(const std::string bytes, address_bytes(a));
     if (device != 0) {
-      TRY(ignore(here.request(host_route_request(RTM_DELROUTE, 0, a, bytes, device)), kGone), "route of {}",
-          a.address);
+      TRY(ignore(here.request(host_route_request(RTM_DELROUTE, 0, a, bytes, device)), kGone), "route of {}", a.address);
       TRY(ignore(here.request(neighbour_request(RTM_DELNEIGH, 0, a, bytes, device)), kGone));
     }
     TRY_AS(const auto way, way_to(here, bytes));
