@@ -42,6 +42,8 @@ Plan plan(config::CtId id, const config::CtSpec& spec);
 // neither change it to a CT's nor back when CTs come and go. (A HOST_MAC given in NETIF is used as it is.) Hosts that
 // share an Ethernet segment and have CTs of the same CTID must give those CTs' bridged devices MACs in NETIF.
 std::string stable_mac(config::CtId id, unsigned index, bool host_side);
+// A new one, to be stored in NETIF: what CTID and name alone give could be there twice on one network segment.
+std::string random_mac(bool host_side);
 bool valid_mac(std::string_view text);
 bool valid_ifname(std::string_view text);      // 1..15 characters, no '/', no white space, not "." or ".."
 

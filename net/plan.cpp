@@ -1,3 +1,6 @@
+#include <sys/random.h>
+#include <time.h>
+
 #include <algorithm>
 
 #include "base/strings.h"
@@ -84,9 +87,18 @@ Plan plan(config::CtId id, const config::CtSpec& spec) {
   return p;
 }
 
-std::string stable_mac(config::CtId id, unsigned index, bool host_side) {
-  const uint32_t s = mac_suffix(id, index);
+namespace {
+std::string mac_text(uint32_t s, bool host_side) {
   return fmt::format("{}:18:51:{:02X}:{:02X}:{:02X}", host_side ? "FE" : "00", s >> 16 & 0xff, s >> 8 & 0xff, s & 0xff);
+}
+}  // namespace
+
+std::string stable_mac(config::CtId id, unsigned index, bool host_side) { return mac_text(mac_suffix(id, index), host_side); }
+
+std::string random_mac(bool host_side) {
+  uint32_t bits = 0;
+  if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = static_cast<uint32_t>(::time(nullptr));
+  return mac_text(bits, host_side);
 }
 
 bool valid_mac(std::string_view text) {

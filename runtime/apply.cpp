@@ -7,6 +7,7 @@
 #include "runtime/cleanup.h"
 #include "runtime/exec.h"
 #include "runtime/guest_files.h"
+#include "runtime/start.h"
 #include "sys/files.h"
 
 namespace vz::runtime {
@@ -77,7 +78,7 @@ Result<void> apply_veths(const Container& before, const Container& after, int ne
   for (const net::Veth& v : after.network.veths) {
     if (has(before.network.veths, v)) continue;
     log::info("Configure veth devices: {} ", v.ct_name);
-    TRY(net::add_veth(v, netns, true));
+    TRY(connect_veth(v, netns));
   }
   return {};
 }
@@ -161,6 +162,12 @@ Result<void> check(const Host& host, const Container& ct, const Keys& changed, c
 
 Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::vector<config::Change>& changes) {
   TRY(config::apply(spec, changes));
+  if (spec.netif) {
+    for (config::NetIf& n : *spec.netif) {
+      if (n.mac.empty()) n.mac = net::random_mac(false);
+      if (n.host_mac.empty()) n.host_mac = net::random_mac(true);
+    }
+  }
   Keys changed;
   for (const config::Param& p : config::table()) {
     const bool named = std::any_of(changes.begin(), changes.end(), [&](const config::Change& c) { return c.param->key == p.key; });

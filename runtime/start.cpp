@@ -126,10 +126,16 @@ Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns) {
   return tree;
 }
 
+Result<void> connect_veth(const net::Veth& veth, int netns) {
+  auto made = net::add_veth(veth, netns, true);
+  if (!made) return std::move(made).error().with_code(Code::network_failed);
+  return {};
+}
+
 Result<void> connect_network(const Container& ct, int netns, Rollback& undo) {
   TRY(net::loopback_up(netns));
   for (const net::Veth& v : ct.network.veths) {
-    TRY(net::add_veth(v, netns, true), "interface '{}'", v.ct_name);
+    TRY(connect_veth(v, netns));
     undo.add("remove " + v.host_name, [name = v.host_name] { return net::remove_link(name); });
   }
   if (!ct.network.routed) return {};

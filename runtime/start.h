@@ -31,6 +31,8 @@ Result<void> run_under_supervisor(const Host& host, const Container& ct, const L
 
 // The CT's root as a detached, idmapped mount (nosuid and nodev are the guest's own business inside its namespaces).
 Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns);
+// A failure has the code of interfaces, whatever it came from.
+Result<void> connect_veth(const net::Veth& veth, int netns);
 // Links and routed addresses of the plan, in NETNS; undo steps go to UNDO.
 Result<void> connect_network(const Container& ct, int netns, Rollback& undo);
 // The same in two steps, for a CT that comes from elsewhere: first the links alone, which nobody outside hears of (a packet
