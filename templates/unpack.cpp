@@ -1,17 +1,12 @@
 #include "templates/unpack.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
-
-#include <cerrno>
-#include <csignal>
 
 #include <archive_entry.h>
 
 #include "base/strings.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
-#include "sys/process.h"
 #include "templates/confine.h"
 #include "templates/entry.h"
 #include "templates/tree_model.h"
@@ -87,22 +82,6 @@ Result<void> unpack_confined(const std::string& file, const std::string& dir) {
   TRY(confine());
   TRY(unpack_fd(archive.get(), root.get(), {}), "unpack '{}'", file);
   return {};
-}
-
-Result<void> unpack_by_helper(const std::string& file, const std::string& dir) {
-  sys::Program helper;
-  helper.argv = {sys::helper_path("vz-unpack"), file, dir};
-  helper.timeout = std::chrono::hours(4);
-  helper.before_exec = []() -> Result<void> {
-    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return fail_sys(errno, "death signal");
-    return {};
-  };
-  TRY_AS(const sys::Output output, sys::run(helper));
-  if (output.status.ok()) return {};
-  const std::string_view said = trim(output.err);
-  const Code code = output.status.code == kExitNoSpace ? Code::no_space : Code::private_failed;
-  if (!said.empty()) return Error::make(code, printable(said.substr(said.rfind('\n') + 1)));
-  return fail(code, "unpack '{}': helper: {}", file, output.status.text());
 }
 
 }  // namespace vz::templates
