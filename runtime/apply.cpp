@@ -47,7 +47,13 @@ std::vector<config::IpAddress> without(const std::optional<std::vector<config::I
   return out;
 }
 
-Result<void> apply_addresses(const Container& before, const Container& after, int netns) {
+// Before they are there: whoever cleans up finds them although nothing may be saved.
+Result<void> note_addresses(const Host& host, config::CtId id, const std::vector<config::IpAddress>& added) {
+  const std::string noted = state::load_note(host.paths, id, kAddressesNote).value_or("");
+  return state::save_note(host.paths, id, kAddressesNote, noted + list(added));
+}
+
+Result<void> apply_addresses(const Host& host, const Container& before, const Container& after, int netns) {
   const auto gone = without(before.spec.ip_address, after.spec.ip_address);
   const auto added = without(after.spec.ip_address, before.spec.ip_address);
   if (!gone.empty()) log::info("Deleting IP address(es):{}", list(gone));
@@ -62,6 +68,7 @@ Result<void> apply_addresses(const Container& before, const Container& after, in
     if (used) return fail(Code::address_in_use, "Unable to add IP {}: it is in use on this host or its network", a.address);
   }
   log::info("Adding IP address(es):{}", list(added));
+  TRY(note_addresses(host, after.id, added));
   TRY(net::add_routed(*after.network.routed, netns));
   (void)net::announce(after.network, netns);
   return {};
@@ -83,10 +90,10 @@ Result<void> apply_veths(const Container& before, const Container& after, int ne
   return {};
 }
 
-Result<void> apply_network(const Container& before, const Container& after, const Keys& changed, pid_t init) {
+Result<void> apply_network(const Host& host, const Container& before, const Container& after, const Keys& changed, pid_t init) {
   if (!any(changed, {"IP_ADDRESS", "NETIF"})) return {};
   TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
-  TRY(apply_addresses(before, after, netns.get()));
+  TRY(apply_addresses(host, before, after, netns.get()));
   return apply_veths(before, after, netns.get());
 }
 
@@ -141,7 +148,7 @@ Result<void> apply_all(const Host& host, const Container& before, const Containe
   const auto running = state::running(host.paths, before.id);
   if (!running) return {};
   TRY(apply_limits(after, named));
-  TRY(apply_network(before, after, changed, running->init));
+  TRY(apply_network(host, before, after, changed, running->init));
   TRY(apply_names(host, after, changed));
   warn_restart_only(changed);
   return {};

@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/strings.h"
+#include "config/config.h"
 #include "runtime/start.h"
 #include "sys/files.h"
 
@@ -40,12 +42,24 @@ Result<void> remove_groups(const Container& ct) {
   return group.remove();
 }
 
-Result<void> disconnect_network(const Container& ct) {
-  if (ct.network.routed) {
-    TRY(net::withdraw(*ct.network.routed));
-    TRY(net::remove_link(ct.network.routed->veth.host_name));
+// The configured network and what `set` added to the running CT.
+net::Plan network_of(const Host& host, const Container& ct) {
+  const std::string added = state::load_note(host.paths, ct.id, kAddressesNote).value_or("");
+  config::CtSpec spec = ct.spec;
+  for (const std::string_view address : words(added))
+    if (auto ip = config::parse_ip(address)) {
+      if (!spec.ip_address) spec.ip_address.emplace();
+      spec.ip_address->push_back(std::move(*ip));
+    }
+  return net::plan(ct.id, spec);
+}
+
+Result<void> disconnect_network(const net::Plan& network) {
+  if (network.routed) {
+    TRY(net::withdraw(*network.routed));
+    TRY(net::remove_link(network.routed->veth.host_name));
   }
-  for (const net::Veth& v : ct.network.veths) TRY(net::remove_link(v.host_name));
+  for (const net::Veth& v : network.veths) TRY(net::remove_link(v.host_name));
   return {};
 }
 
@@ -53,7 +67,7 @@ Result<void> disconnect_network(const Container& ct) {
 
 Result<void> clean_up(const Host& host, const Container& ct, Leave leave) {
   TRY(remove_groups(ct), "cgroups");
-  TRY(disconnect_network(ct), "network");
+  TRY(disconnect_network(network_of(host, ct)), "network");
   TRY(state::forget_running(host.paths, ct.id));
   if (leave == Leave::nothing && storage::is_mounted(ct.area)) TRY(storage::umount(ct.area));
   return {};
