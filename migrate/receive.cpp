@@ -197,10 +197,26 @@ Result<void> release(Reception& r) {
   return {};
 }
 
+// What the application had synced on the source is durable here before it runs here. In a child, while criu works: the pipe
+// says "y" when it is done.
+Result<sys::UniqueFd> sync_beside(const Reception& r) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_sys(errno, "pipe");
+  sys::UniqueFd read_end(ends[0]), write_end(ends[1]);
+  TRY_AS(sys::Forked child, sys::fork_process());
+  if (child.pid == 0) {
+    const bool done = storage::sync(half_area(r.ct)) && ::write(write_end.get(), "y", 1) == 1;
+    ::_exit(done ? 0 : 1);
+  }
+  return read_end;
+}
+
 Result<void> on_restore(Reception& r) {
-  TRY(storage::sync(half_area(r.ct)));  // what the application had synced on the source is durable here before it runs here
   const std::string images = r.images;
-  auto vote = [&r]() -> Result<void> {
+  TRY_AS(sys::UniqueFd synced, sync_beside(r));
+  auto vote = [&]() -> Result<void> {
+    char yes = 0;
+    if (::read(synced.get(), &yes, 1) != 1) return fail(Code::copy_failed, "the copied files cannot be written to the disk");
     TRY(r.wire.ask("ready", "", "commit"));
     return settle(r);
   };

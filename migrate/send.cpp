@@ -103,6 +103,15 @@ Result<void> copy_rest(Move& m) {
   return list.empty() ? Result<void>() : m.peer.rsync(m.ct.area.root_dir, m.there, list);
 }
 
+// In a child, while the images go over: neither waits for the other.
+Result<sys::Forked> copy_rest_beside(Move& m) {
+  TRY_AS(sys::Forked child, sys::fork_process());
+  if (child.pid != 0) return child;
+  const auto copied = copy_rest(m);
+  if (!copied) log::error("Error: {}", copied.error().text);
+  ::_exit(copied ? 0 : 1);
+}
+
 Result<void> send_file(const Wire& wire, const std::string& dir, const std::string& name) {
   constexpr size_t kChunk = 1u << 20;
   TRY_AS(sys::UniqueFd fd, sys::open(dir + "/" + name, O_RDONLY));
@@ -161,9 +170,11 @@ Result<void> while_frozen(Move& m, const std::string& images) {
   undo.add("network", [&ct = m.ct, init = m.init] { return reappear(ct, init); });
   TRY(runtime::hide_network(m.ct));
   m.times.begin("Copy of changes", true);
-  TRY(copy_rest(m));
-  m.times.begin("Copy dump files", true);
-  TRY(send_images(m.peer.wire(), images));
+  TRY_AS(sys::Forked copier, copy_rest_beside(m));
+  auto images_sent = send_images(m.peer.wire(), images);
+  TRY_AS(sys::ExitStatus copied, sys::wait_child(copier.pid));
+  TRY(images_sent);
+  if (!copied.ok()) return fail(Code::copy_failed, "the last changes could not be copied");
   m.times.begin("Undump + Resume", true);
   auto handed = hand_over(m);
   m.times.end();
