@@ -63,11 +63,15 @@ Result<void> bring_network(const runtime::Container& ct, const OurPart& part, pi
   return {};
 }
 
-// There is no way back from here: what fails is told, and the CT runs.
-Result<void> appear(const runtime::Container& ct, pid_t init) {
-  TRY(runtime::expose_network(ct), "network");
-  TRY_AS(UniqueFd netns, sys::open_ns(init, "net"));
-  return net::announce(ct.network, netns.get());
+// There is no way back from these two: what fails is told, and the CT runs.
+void appear(const runtime::Container& ct) {
+  if (auto seen = runtime::expose_network(ct); !seen) log::warn("CT {} runs, but: network: {}", ct.id, seen.error().text);
+}
+
+// Takes some milliseconds, so it waits until the programs run.
+void announce(const runtime::Container& ct, pid_t init) {
+  const auto netns = sys::open_ns(init, "net");
+  if (netns) (void)net::announce(ct.network, netns->get());
 }
 
 Result<void> record(const runtime::Host& host, const runtime::Container& ct, const OurPart& part, pid_t init) {
@@ -102,9 +106,8 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
       TRY(record(host, ct, part, init));
       return options.before_release ? options.before_release() : Result<void>();
     }
-    // criu has let its packet filter go, and the programs are about to run.
-    if (call.action == "pre-resume")
-      if (auto seen = appear(ct, init); !seen) log::warn("CT {} runs, but: {}", ct.id, seen.error().text);
+    if (call.action == "pre-resume") appear(ct);  // criu has let its packet filter go
+    if (call.action == "post-resume") announce(ct, init);
     return {};
   };
   TRY(run_criu(host, run));

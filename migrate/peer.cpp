@@ -55,6 +55,8 @@ Result<std::vector<std::string>> split_words(std::string_view text) {
 std::vector<std::string> Peer::ssh() const {
   std::vector<std::string> argv = {"ssh", "-o", "BatchMode=yes", "-o", "ControlPath=" + control_path_};
   argv.insert(argv.end(), address_.ssh_options.begin(), address_.ssh_options.end());
+  // Behind the caller's own: ssh takes the first. With AES instructions some times faster than the default.
+  for (const char* word : {"-o", "Ciphers=^aes128-gcm@openssh.com"}) argv.emplace_back(word);
   return argv;
 }
 

