@@ -2,6 +2,7 @@
 // and /run are made of. Pure; inside.cpp and exec.cpp carry it out.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@ namespace vz::runtime {
 std::vector<std::string> dropped_capabilities(const config::CtSpec& spec);
 
 const std::vector<sys::SyscallRule>& syscall_rules();
+// The rules, compiled when Vessel was built, for sys::load_filter().
+const std::vector<uint64_t>& guest_filter();
 
 struct MountStep {
   std::string_view type, target;

@@ -13,7 +13,6 @@
 #include "runtime/confinement.h"
 #include "runtime/inside.h"
 #include "sys/files.h"
-#include "sys/seccomp.h"
 
 namespace vz::runtime {
 
@@ -41,7 +40,7 @@ Result<JoinPlan> plan_join(const Host& host, const Container& ct) {
   TRY_AS(cgroups::Group group, group_of(ct));
   TRY_AS(plan.entry, group.open_for_exec(), "cgroups");
   plan.drop = dropped_capabilities(ct.spec);
-  TRY_AS(plan.filter, sys::compile_filter(syscall_rules()));
+  plan.filter = guest_filter();
   return plan;
 }
 

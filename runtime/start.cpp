@@ -17,7 +17,6 @@
 #include "runtime/wait.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
-#include "sys/seccomp.h"
 
 namespace vz::runtime {
 
@@ -34,7 +33,7 @@ Result<InsidePlan> plan_inside(const Container& ct) {
   plan.attach_point = ct.area.root_dir;
   plan.hostname = ct.hostname();
   plan.drop = dropped_capabilities(ct.spec);
-  TRY_AS(plan.filter, sys::compile_filter(syscall_rules()));
+  plan.filter = guest_filter();
   plan.argv = {"init"};
   plan.env = init_environment();
   return plan;
