@@ -95,6 +95,7 @@ class Group {
   bool exists() const;
   Result<std::vector<pid_t>> processes() const;   // host PIDs, whole subtree, one per process (not thread), sorted
   Result<Usage> usage() const;
+  Result<uint64_t> pids() const;         // of usage(), alone
   // Stops every process (v2 cgroup.freeze where the kernel has it, else v1 freezer) and waits until it is done.
   Result<void> freeze(std::chrono::milliseconds timeout) const;
   Result<void> thaw() const;

@@ -46,6 +46,13 @@ Result<uint64_t> pids_failures_below(const std::string& group) {
   return sum;
 }
 
+uint64_t read_row(const Host& host, const std::string& name, const Row& row) {
+  const bool v1 = on_v1(host, row.controller);
+  const Source& source = v1 ? row.v1 : row.v2;
+  const std::string group = group_path(v1 ? host.find(row.controller)->v1_mount : host.v2_mount, name);
+  return read_number(fmt::format("{}/{}", group, source.file), source.key).value_or(0) * source.unit;
+}
+
 // v1 counts memory and swap together against a limit of its own; without swap accounting those files are missing.
 void add_v1_memory(const std::string& group, Usage& usage) {
   usage.swap -= std::min(usage.swap, usage.memory);
@@ -63,17 +70,18 @@ Result<Usage> Group::usage() const {
   if (!sys::exists(v2_group))
     return fail(Code::not_found, "no control group '{}'; the container is not running", v2_group);
   Usage usage;
-  for (const Row& row : kRows) {
-    const bool v1 = on_v1(host_, row.controller);
-    const Source& source = v1 ? row.v1 : row.v2;
-    const std::string group = v1 ? group_path(host_.find(row.controller)->v1_mount, name_) : v2_group;
-    usage.*row.field = read_number(fmt::format("{}/{}", group, source.file), source.key).value_or(0) * source.unit;
-  }
+  for (const Row& row : kRows) usage.*row.field = read_row(host_, name_, row);
   if (on_v1(host_, "memory")) add_v1_memory(group_path(host_.find("memory")->v1_mount, name_), usage);
   if (host_.find("pids") && !on_v1(host_, "pids") && !sys::exists(v2_group + "/pids.events.local")) {
     TRY_AS(usage.pids_failures, pids_failures_below(v2_group));
   }
   return usage;
+}
+
+Result<uint64_t> Group::pids() const {
+  TRY(check_name(name_));
+  const auto row = std::find_if(kRows.begin(), kRows.end(), [](const Row& r) { return r.field == &Usage::pids; });
+  return read_row(host_, name_, *row);
 }
 
 }  // namespace vz::cgroups

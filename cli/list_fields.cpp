@@ -28,6 +28,12 @@ const std::optional<cgroups::Usage>& Listed::usage() const {
   return *usage_;
 }
 
+std::optional<uint64_t> Listed::pids() const {
+  const auto group = running ? runtime::group_of(ct) : fail(Code::not_running, "");
+  const auto now = group ? group->pids() : group.error();
+  return now ? std::optional(*now) : std::nullopt;
+}
+
 namespace {
 
 constexpr uint64_t kPage = 4096;
@@ -214,7 +220,7 @@ constexpr Field kFields[] = {
     field<nameserver>("nameserver", "NAMESERVER", -15),
     field<searchdomain>("searchdomain", "SEARCHDOMAIN", -15),
     field<status>("status", "STATUS", -9),
-    bean<numproc_bean>("numproc", "NPROC"),
+    {"numproc", "NPROC", 10, true, [](const Listed& c) { return text_of(c.pids()); }, bean_json<numproc_bean>},
     bean_part<numproc_bean, maxheld>("numproc.m", "NPROC.M"),
     bean_part<numproc_bean, barrier>("numproc.b", "NPROC.B"),
     bean_part<numproc_bean, limit>("numproc.l", "NPROC.L"),

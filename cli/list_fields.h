@@ -18,15 +18,18 @@ namespace vz::cli {
 class Listed {
  public:
   Listed(const runtime::Host& host, runtime::Container container)
-      : ct(std::move(container)), status(runtime::status_of(host, ct)), running(state::running(host.paths, ct.id)) {}
+      : ct(std::move(container)),
+        running(state::running(host.paths, ct.id)),
+        status(runtime::status_of(host, ct, running.has_value())) {}
 
   runtime::Container ct;
-  runtime::Status status;
   std::optional<state::Running> running;
+  runtime::Status status;
 
   const char* status_word() const;                    // running, mounted, suspended, stopped
   // Groups are read once, when the first column asks; nullopt when not running.
   const std::optional<cgroups::Usage>& usage() const;
+  std::optional<uint64_t> pids() const;               // the default table needs no more of usage()
 
  private:
   mutable std::optional<std::optional<cgroups::Usage>> usage_;

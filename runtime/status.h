@@ -15,5 +15,6 @@ struct Status {
   bool suspended = false;   // not running, and a dump is there
 };
 Status status_of(const Host& host, const Container& ct);
+Status status_of(const Host& host, const Container& ct, bool running);  // for who has looked already
 
 }  // namespace vz::runtime

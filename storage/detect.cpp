@@ -21,10 +21,9 @@ bool is_private_file(const std::string& path) {
 }  // namespace
 
 std::optional<config::Layout> detect_layout(const std::string& private_dir) {
-  const auto names = sys::list_dir(private_dir);
-  if (!names) return std::nullopt;
   if (dir::is_marked(private_dir)) return config::Layout::dir;
-  if (names->empty()) return std::nullopt;
+  const auto names = sys::list_dir(private_dir);
+  if (!names || names->empty()) return std::nullopt;
   // The guest of a `dir` area may put a root.img into its root directory to have it mounted by us: an image area is
   // closed to everybody but root, and holds no tree.
   const auto st = sys::stat(private_dir);

@@ -72,6 +72,17 @@ Result<void> remove_below(Removal& removal, int dir_fd, int depth, const std::st
   }
 }
 
+Result<std::vector<std::string>> read_names(UniqueFd fd) {
+  Dir dir{::fdopendir(fd.get())};
+  if (!dir) return fail_sys(errno, "read directory");
+  (void)fd.release();
+  std::vector<std::string> out;
+  while (const dirent* e = ::readdir(dir.get()))
+    if (!dot(e->d_name)) out.emplace_back(e->d_name);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 }  // namespace
 
 Result<UniqueFd> open_at(int dir, const std::string& path, int flags, mode_t mode) {
@@ -202,20 +213,13 @@ Result<void> remove_tree(const std::string& path) {
 
 Result<std::vector<std::string>> list_dir(const std::string& path) {
   TRY_AS(UniqueFd fd, open(path, O_RDONLY | O_DIRECTORY));
-  TRY_AS(std::vector<std::string> names, list_dir(fd.get()), "'{}'", path);
+  TRY_AS(std::vector<std::string> names, read_names(std::move(fd)), "'{}'", path);
   return names;
 }
 
 Result<std::vector<std::string>> list_dir(int dir_fd) {
   TRY_AS(UniqueFd fd, open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY));
-  Dir dir{::fdopendir(fd.get())};
-  if (!dir) return fail_sys(errno, "read directory");
-  (void)fd.release();
-  std::vector<std::string> out;
-  while (const dirent* e = ::readdir(dir.get()))
-    if (!dot(e->d_name)) out.emplace_back(e->d_name);
-  std::sort(out.begin(), out.end());
-  return out;
+  return read_names(std::move(fd));
 }
 
 Result<void> sync_fs(const std::string& path) {
