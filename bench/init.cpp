@@ -17,7 +17,8 @@ void tell_start_time() {
   char text[21];
   char* at = text + sizeof text;
   *--at = '\n';
-  for (long long ns = now.tv_sec * 1'000'000'000LL + now.tv_nsec; ns; ns /= 10) *--at = static_cast<char>('0' + ns % 10);
+  for (long long ns = now.tv_sec * 1'000'000'000LL + now.tv_nsec; ns; ns /= 10)
+    *--at = static_cast<char>('0' + ns % 10);
   const int fd = open("/started", O_WRONLY | O_CREAT | O_TRUNC, 0644);
   (void)!write(fd, at, static_cast<size_t>(text + sizeof text - at));
   close(fd);
