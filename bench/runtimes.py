@@ -64,6 +64,7 @@ class Runtime:
     name = ""
     needs = ()              # programs
     veth = True             # can have a network interface of its own
+    boots = False           # can boot a distribution and wait for it: boot()
 
     def __init__(self, work, guest, net):
         self.dir, self.guest, self.net = f"{work}/{self.name}", guest, net
@@ -125,7 +126,7 @@ class Runtime:
 
 
 class Vessel(Runtime):
-    name, needs = "vessel", ("vzctl", "vzlist")
+    name, needs, boots = "vessel", ("vzctl", "vzlist"), True
 
     def root(self, i):
         return f"/var/lib/vz/private/{self.id(i)}"   # VE_LAYOUT=dir: that is where its / is
@@ -172,7 +173,9 @@ class Vessel(Runtime):
 
 
 class Lxc(Runtime):
-    name, needs = "lxc", ("lxc-start", "lxc-attach", "lxc-stop", "lxc-create", "lxc-ls")
+    name = "lxc"
+    needs = ("lxc-start", "lxc-attach", "lxc-stop", "lxc-create", "lxc-ls")
+    boots = True
     config = "/usr/share/lxc/config"
 
     def root(self, i):
@@ -188,7 +191,7 @@ class Lxc(Runtime):
         template = f"{self.dir}/template"
         with open(template, "w") as f:
             f.write('#!/bin/sh\nfor a; do case $a in --rootfs=*) root=${a#*=};; esac; done\n'
-                    f'mkdir -p "$root" && exec tar --numeric-owner -xpf {self.guest.tar} -C "$root"\n')
+                    f'mkdir -p "$root" && exec tar --numeric-owner --exclude=./dev/* -xpf {self.guest.tar} -C "$root"\n')
         os.chmod(template, 0o755)
         return self.run("lxc-create", *self.path(i), "-f", config, "-t", template)
 
