@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced after lib.sh by scripts whose containers are on the lab host alpha. Every command there is bounded.
-patience=60
+patience=$((60 * slowness))
 on_alpha() { on alpha timeout -k 5 "$patience" "$@"; }
 vz() { on_alpha vzctl "$@"; }
 

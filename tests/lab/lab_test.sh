@@ -51,7 +51,7 @@ assert_eq "$(on alpha cat /proc/1/comm)" sleep
 assert_eq "$(on alpha sh -c 'cut -d: -f3 /proc/self/cgroup | sort -u | tr "\n" " "')" "/ /init.scope "
 on alpha sh -c 'for at in $(awk "/ - cgroup/ { print \$5 }" /proc/self/mountinfo); do mkdir $at/vz $at/vz/101; done'
 assert_status 1 on beta sh -c 'ls -d /sys/fs/cgroup/vz /sys/fs/cgroup/*/vz 2>/dev/null | grep vz'
-assert_contains "$(on alpha "$lab_dir/leftovers")" "cgroup: " leftovers
+assert_contains "$(leftovers alpha)" "cgroup: " leftovers
 on alpha sh -c 'for at in $(awk "/ - cgroup/ { print \$5 }" /proc/self/mountinfo); do rmdir $at/vz/101; done'
 assert_clean alpha
 assert_clean alpha --all
@@ -59,7 +59,7 @@ assert_clean alpha --all
 step "leftovers are seen"
 on alpha sh -c 'ip link add left0 type bridge; mkdir /var/lib/vz/dump; touch /var/lib/vz/dump/x; setsid sleep 77 >/dev/null 2>&1 &'
 on alpha sh -c 'truncate -s 1M /var/lib/vz/x.img; losetup -f /var/lib/vz/x.img; mkdir /var/lib/vz/m; mount -t tmpfs x /var/lib/vz/m'
-left=$(on alpha "$lab_dir/leftovers")
+left=$(leftovers alpha)
 for what in "link: left0" "dump: /var/lib/vz/dump/x" "sleep 77" "loop device: /dev/loop" "mount: /var/lib/vz/m"; do
   assert_contains "$left" "$what" leftovers
 done

@@ -1,19 +1,26 @@
 # shellcheck shell=bash
-# Sourced by scenario scripts, tests/system/*.sh and tests/lab/*_test.sh: a lab for the script alone, which is gone when the
-# script ends, and assertions.
+# Sourced by scenario scripts, tests/system/*.sh, tests/lab/*_test.sh and tests/vm/*_test.sh: a bed for the script alone, which
+# is gone when the script ends, and assertions.
 #
 #   . "$(dirname "$0")/../lab/lib.sh"
 #   lab_up alpha beta client        hosts, see "scripts/lab help"
 #   on alpha vzctl start 101        runs there; output and exit status as here
 #   assert_clean alpha
 #
-# Environment: VESSEL_MUST_RUN=1 a skip is a failure; VESSEL_KEEP=1 the lab stays up after a failure, for a look inside.
+# Environment: VESSEL_BED=lab (the default) or vm: what the hosts are; VESSEL_MUST_RUN=1 a skip is a failure; VESSEL_KEEP=1 the bed
+# stays up after a failure, for a look inside.
 set -Eeuo pipefail
 
 lab_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scenario=$(basename "$0" .sh)
 export VESSEL_LAB=${VESSEL_LAB:-t$$} VESSEL_LAB_OWNER=$$
 lab_hosts=()
+# $slowness: how much longer things may take than on this machine itself.
+case ${VESSEL_BED:-lab} in
+  lab) bed=$lab_dir/lab slowness=1 ;;
+  vm) bed=$lab_dir/../vm/vm slowness=10 ;;
+  *) echo "VESSEL_BED: '$VESSEL_BED' is neither lab nor vm" && exit 2 ;;
+esac
 
 say() { printf '%s\n' "$*"; }
 step() { printf -- '-- %s\n' "$*"; }
@@ -45,27 +52,34 @@ lab_up() {
   [ "$(id -u)" = 0 ] || skip "not root"
   grep -qw overlay /proc/filesystems || skip "this kernel has no overlay file system"
   need unshare nsenter setpriv ip sshd losetup
-  lab_hosts=("$@")
-  "$lab_dir/lab" sweep
-  "$lab_dir/lab" up --hosts "$(IFS=, && echo "$*")"
+  "$bed" sweep
+  "$bed" up --hosts "$(IFS=, && echo "$*")" || {
+    [ $? != 77 ] || skip "see above"
+    fail "the bed does not come up"
+  }
+  lab_hosts=("${@%%:*}")
 }
 
 lab_down() {
   lab_hosts=()
-  "$lab_dir/lab" down
+  "$bed" down
 }
 
 on() {
   local host=$1
   shift
-  "$lab_dir/lab" run "$host" -- "$@"
+  "$bed" run "$host" -- "$@"
 }
+
+# leftovers HOST [--all]
+leftovers() { on "$1" bash -s -- ${2-} <"$lab_dir/leftovers"; }
 
 show_logs() {
   local host
   for host in "${lab_hosts[@]}"; do
     say "== logs of $host"
-    on "$host" sh -c 'tail -n 40 /var/log/vzctl.log /var/log/vzmigrate.log 2>/dev/null; exec '"$lab_dir/leftovers" || true
+    on "$host" sh -c 'tail -n 40 /var/log/vzctl.log /var/log/vzmigrate.log 2>/dev/null' || true
+    leftovers "$host" || true
   done
 }
 
@@ -76,7 +90,7 @@ lab_finish() {
   if [ "$status" != 0 ] && [ "$status" != 77 ]; then
     show_logs
     if [ -n "${VESSEL_KEEP-}" ]; then
-      say "lab '$VESSEL_LAB' stays up: VESSEL_LAB=$VESSEL_LAB scripts/lab shell HOST, then: down"
+      say "bed '$VESSEL_LAB' stays up: VESSEL_LAB=$VESSEL_LAB scripts/$(basename "$bed") shell HOST, then: down"
       exit "$status"
     fi
   fi
@@ -100,7 +114,7 @@ assert_status() {
 
 # eventually SECONDS COMMAND...: until it succeeds.
 eventually() {
-  local seconds=$1 end=$((SECONDS + $1 + 1))
+  local seconds=$(($1 * slowness)) end=$((SECONDS + $1 * slowness + 1))
   shift
   until "$@"; do
     [ "$SECONDS" -lt "$end" ] || fail "not within $seconds s: $*"
@@ -110,7 +124,7 @@ eventually() {
 
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-is_clean() { [ -z "$(on "$1" "$lab_dir/leftovers" ${2-})" ]; }
+is_clean() { [ -z "$(leftovers "$@")" ]; }
 
 # assert_clean HOST [--all]: stopped (--all: destroyed) containers left nothing there.
 assert_clean() {
@@ -119,5 +133,5 @@ assert_clean() {
     is_clean "$@" && return
     sleep 0.1
   done
-  fail "left on $1: $(on "$1" "$lab_dir/leftovers" ${2-})"
+  fail "left on $1: $(leftovers "$@")"
 }

@@ -187,7 +187,7 @@ hostile() {
   fi
   assert_eq "$(host_files)" "$before" "files of the host after: $1"
   assert_ct 101 exist unmounted down
-  on_alpha "$lab_dir/leftovers" | grep -F /101 && fail "left after: $1"
+  leftovers alpha | grep -F /101 && fail "left after: $1"
   ok mount 101
   on_alpha sh -c "rm -rf $root/etc $root/proc $root/dev $root/sys $root/run && cp -a $root/../kept/. $root/"
   ok umount 101
