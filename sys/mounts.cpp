@@ -24,6 +24,12 @@ Result<void> bind(const std::string& source, const std::string& target) { return
 Result<UniqueFd> clone_tree(const std::string& path) {
   UniqueFd fd{static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
   if (!fd) return fail_sys(errno, "clone the mount '{}'", path);
+  // Under systemd all mounts are shared, and a clone stays in touch with its source: pivot_root refuses it, and what is
+  // mounted in the one would show up in the other.
+  mount_attr attr{};
+  attr.propagation = MS_PRIVATE;
+  if (::syscall(SYS_mount_setattr, fd.get(), "", AT_EMPTY_PATH, &attr, sizeof attr) != 0)
+    return fail_sys(errno, "make the clone of '{}' private", path);
   return fd;
 }
 
