@@ -1,6 +1,8 @@
 #include "runtime/wait.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include <charconv>
 #include <chrono>
@@ -27,6 +29,19 @@ uint64_t signal_mask(std::string_view status, std::string_view field) {
   return mask;
 }
 
+// What a process in sigwaitinfo(2) waits for: the kernel shows those signals neither as blocked nor as caught meanwhile.
+// "/proc/PID/syscall" is the number and the arguments; the first one points to the set (proc(5)).
+uint64_t awaited_signals(pid_t pid) {
+  const std::string text = sys::read_file(fmt::format("/proc/{}/syscall", pid)).value_or("");
+  const auto call = words(text);
+  if (call.size() < 2 || call[0] != std::to_string(SYS_rt_sigtimedwait) || call[1].substr(0, 2) != "0x") return 0;
+  uintptr_t address = 0;
+  std::from_chars(call[1].data() + 2, call[1].data() + call[1].size(), address, 16);
+  uint64_t set = 0;
+  const iovec here{&set, sizeof set}, there{reinterpret_cast<void*>(address), sizeof set};
+  return ::process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof set ? set : 0;
+}
+
 bool booted(std::string_view state) { return state == "running" || state == "degraded" || state == "maintenance"; }
 
 }  // namespace
@@ -38,9 +53,10 @@ bool handles_signal(std::string_view proc_status, int signal) {
 
 int poweroff_signal(pid_t init) {
   const std::string status = sys::read_file(fmt::format("/proc/{}/status", init)).value_or("");
-  const int poweroff = SIGRTMIN + 4;
-  if (handles_signal(status, poweroff)) return poweroff;
-  if (exe_name(init) == "busybox" && handles_signal(status, SIGUSR2)) return SIGUSR2;
+  const uint64_t awaited = awaited_signals(init);
+  auto hears = [&](int signal) { return handles_signal(status, signal) || (awaited & (1ull << (signal - 1))); };
+  if (hears(SIGRTMIN + 4)) return SIGRTMIN + 4;
+  if (exe_name(init) == "busybox" && hears(SIGUSR2)) return SIGUSR2;
   return 0;
 }
 
