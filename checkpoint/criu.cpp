@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/log.h"
@@ -111,6 +112,8 @@ Result<void> run_criu(const runtime::Host& host, const CriuRun& run) {
     TRY_AS(socket, listen_for_hooks());
     command.env.push_back("VESSEL_HOOK=" + socket.name);
   }
+  const char* path = ::getenv("PATH");
+  command.env.push_back(fmt::format("PATH={}:{}", sys::parent_dir(sys::helper_path("criu/tar")), path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"));
   command.before_exec = run.before_exec;
   TRY_AS(sys::Forked criu, sys::start(command));
   const auto deadline = Clock::now() + run.timeout;
