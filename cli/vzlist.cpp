@@ -149,6 +149,7 @@ Result<int> list(const Parsed& p) {
   std::vector<Listed> all;
   for (const config::CtId id : numbers) {
     auto ct = runtime::load_container(host, id);
+    if (ct) ct = runtime::live_container(host, *ct);
     if (!ct) continue;
     Listed c(host, std::move(*ct));
     if (wanted(p, c)) all.push_back(std::move(c));

@@ -20,7 +20,7 @@ bool any(const Keys& changed, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view k) { return changed.contains(std::string(k)); });
 }
 
-// What is NAMED, also when it is the stored value: the running CT may have another one that was not saved.
+// What is named, also when nothing changes: an admin who repeats himself wants to be told.
 Result<void> apply_limits(const Container& after, const Keys& named) {
   if (!any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS"})) return {};
   TRY_AS(cgroups::Group group, group_of(after));
@@ -47,13 +47,15 @@ std::vector<config::IpAddress> without(const std::optional<std::vector<config::I
   return out;
 }
 
-// Before they are there: whoever cleans up finds them although nothing may be saved.
-Result<void> note_addresses(const Host& host, config::CtId id, const std::vector<config::IpAddress>& added) {
-  const std::string noted = state::load_note(host.paths, id, kAddressesNote).value_or("");
-  return state::save_note(host.paths, id, kAddressesNote, noted + list(added));
+Result<void> check_addresses(const Container& before, const Container& after) {
+  for (const auto& a : without(after.spec.ip_address, before.spec.ip_address)) {
+    TRY_AS(bool used, net::address_in_use(a, after.network.routed->veth.host_name));
+    if (used) return fail(Code::address_in_use, "Unable to add IP {}: it is in use on this host or its network", a.address);
+  }
+  return {};
 }
 
-Result<void> apply_addresses(const Host& host, const Container& before, const Container& after, int netns) {
+Result<void> apply_addresses(const Container& before, const Container& after, int netns) {
   const auto gone = without(before.spec.ip_address, after.spec.ip_address);
   const auto added = without(after.spec.ip_address, before.spec.ip_address);
   if (!gone.empty()) log::info("Deleting IP address(es):{}", list(gone));
@@ -63,12 +65,7 @@ Result<void> apply_addresses(const Host& host, const Container& before, const Co
     return net::remove_link(before.network.routed->veth.host_name);
   }
   if (added.empty()) return {};
-  for (const auto& a : added) {
-    TRY_AS(bool used, net::address_in_use(a, after.network.routed->veth.host_name));
-    if (used) return fail(Code::address_in_use, "Unable to add IP {}: it is in use on this host or its network", a.address);
-  }
   log::info("Adding IP address(es):{}", list(added));
-  TRY(note_addresses(host, after.id, added));
   TRY(net::add_routed(*after.network.routed, netns));
   (void)net::announce(after.network, netns);
   return {};
@@ -90,10 +87,10 @@ Result<void> apply_veths(const Container& before, const Container& after, int ne
   return {};
 }
 
-Result<void> apply_network(const Host& host, const Container& before, const Container& after, const Keys& changed, pid_t init) {
+Result<void> apply_network(const Container& before, const Container& after, const Keys& changed, pid_t init) {
   if (!any(changed, {"IP_ADDRESS", "NETIF"})) return {};
   TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
-  TRY(apply_addresses(host, before, after, netns.get()));
+  TRY(apply_addresses(before, after, netns.get()));
   return apply_veths(before, after, netns.get());
 }
 
@@ -128,6 +125,12 @@ void warn_restart_only(const Keys& changed) {
              "\tThey take effect when it is started the next time.");
 }
 
+Keys keys_of(const std::vector<config::Change>& changes) {
+  Keys named;
+  for (const config::Change& c : changes) named.insert(std::string(c.param->key));
+  return named;
+}
+
 Result<void> apply_password(const Host& host, const Container& ct, const std::string& value) {
   Rollback undo;
   if (!storage::is_mounted(ct.area)) {
@@ -137,21 +140,45 @@ Result<void> apply_password(const Host& host, const Container& ct, const std::st
   return set_password(ct, value);
 }
 
-Result<void> apply_all(const Host& host, const Container& before, const Container& after, const Keys& changed,
-                       const std::vector<config::Change>& changes, bool save) {
-  Keys named;
-  for (const config::Change& c : changes) {
-    named.insert(std::string(c.param->key));
-    if (c.param->option == "userpasswd") TRY(apply_password(host, before, c.value));
-  }
-  TRY(apply_disk(before, after, changed, save));
-  const auto running = state::running(host.paths, before.id);
-  if (!running) return {};
+Result<void> apply_passwords(const Host& host, const Container& ct, const std::vector<config::Change>& changes) {
+  for (const config::Change& c : changes)
+    if (c.param->option == "userpasswd") TRY(apply_password(host, ct, c.value));
+  return {};
+}
+
+// To a running CT: BEFORE as it runs, AFTER as it shall run.
+Result<void> apply_live(const Host& host, const Container& before, const Container& after, const Keys& changed, const Keys& named,
+                        pid_t init) {
+  TRY(check_addresses(before, after));
+  TRY(note_live(host, after));  // before anything is there: whoever cleans up finds it although nothing may be saved
   TRY(apply_limits(after, named));
-  TRY(apply_network(host, before, after, changed, running->init));
+  TRY(apply_network(before, after, changed, init));
   TRY(apply_names(host, after, changed));
   warn_restart_only(changed);
   return {};
+}
+
+// Interfaces keep a MAC from the moment they are configured; LIKE has those that are chosen already.
+void choose_macs(config::CtSpec& spec, const config::CtSpec& like) {
+  if (!spec.netif) return;
+  const auto known = like.netif.value_or(std::vector<config::NetIf>());
+  for (config::NetIf& n : *spec.netif) {
+    const auto twin = std::find_if(known.begin(), known.end(), [&](const config::NetIf& k) { return k.ifname == n.ifname; });
+    if (n.mac.empty()) n.mac = twin != known.end() ? twin->mac : net::random_mac(false);
+    if (n.host_mac.empty()) n.host_mac = twin != known.end() ? twin->host_mac : net::random_mac(true);
+  }
+}
+
+struct Changed {
+  Container ct;
+  Keys keys;                    // that really changed
+};
+Result<Changed> change(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const config::CtSpec& like) {
+  config::File file = ct.file;
+  config::CtSpec spec = ct.spec;
+  TRY_AS(Keys keys, change_file(file, spec, changes, like));
+  TRY_AS(Container changed, make_container(host, ct.id, std::move(file)));
+  return Changed{std::move(changed), std::move(keys)};
 }
 
 Result<void> check(const Host& host, const Container& ct, const Keys& changed, const SetOptions& options) {
@@ -167,14 +194,10 @@ Result<void> check(const Host& host, const Container& ct, const Keys& changed, c
 
 }  // namespace
 
-Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::vector<config::Change>& changes) {
+Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::vector<config::Change>& changes,
+                         const config::CtSpec& like) {
   TRY(config::apply(spec, changes));
-  if (spec.netif) {
-    for (config::NetIf& n : *spec.netif) {
-      if (n.mac.empty()) n.mac = net::random_mac(false);
-      if (n.host_mac.empty()) n.host_mac = net::random_mac(true);
-    }
-  }
+  choose_macs(spec, like);
   Keys changed;
   for (const config::Param& p : config::table()) {
     const bool named = std::any_of(changes.begin(), changes.end(), [&](const config::Change& c) { return c.param->key == p.key; });
@@ -188,31 +211,34 @@ Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::ve
 }
 
 Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const SetOptions& options) {
-  config::File file = ct.file;
-  config::CtSpec spec = ct.spec;
-  TRY_AS(Keys changed, change_file(file, spec, changes));
-  TRY(check(host, ct, changed, options));
-  TRY_AS(Container after, make_container(host, ct.id, std::move(file)));
-  if (changed.contains("NAME"))
-    TRY(state::assign_name(host.paths, ct.id, after.spec.name.value_or(""), ct.spec.name.value_or("")));
-  auto applied = apply_all(host, ct, after, changed, changes, options.save);
+  const auto running = state::running(host.paths, ct.id);
+  TRY_AS(const Container before, running ? live_container(host, ct) : Result<Container>(ct));
+  TRY_AS(const Changed live, change(host, before, changes, before.spec));
+  TRY_AS(const Changed saved, change(host, ct, changes, live.ct.spec));
+  TRY(check(host, ct, saved.keys, options));
+  if (saved.keys.contains("NAME"))
+    TRY(state::assign_name(host.paths, ct.id, saved.ct.spec.name.value_or(""), ct.spec.name.value_or("")));
+  auto applied = [&]() -> Result<void> {
+    TRY(apply_passwords(host, ct, changes));
+    TRY(apply_disk(ct, saved.ct, saved.keys, options.save));
+    return running ? apply_live(host, before, live.ct, live.keys, keys_of(changes), running->init) : Result<void>();
+  }();
   if (!applied) {
     if (options.save) log::error("Error: failed to apply some parameters, not saving configuration file!");
     return applied;
   }
-  const bool running = state::running(host.paths, ct.id).has_value();
   if (!options.save) {
-    if (!changed.empty())
+    if (!saved.keys.empty())
       log::error("WARNING: Settings were not saved to config{} (use --save flag)",
                  running ? " and will be lost after CT restart" : "");
     return {};
   }
-  if (changed.empty()) {
+  if (saved.keys.empty()) {
     log::info("No changes in CT configuration, not saving");
     return {};
   }
-  TRY(save_container(host, after));
-  if (changed.contains("NAME") && after.spec.name) log::info("Name {} assigned", *after.spec.name);
+  TRY(save_container(host, saved.ct));
+  if (saved.keys.contains("NAME") && saved.ct.spec.name) log::info("Name {} assigned", *saved.ct.spec.name);
   log::info("CT configuration saved to {}", host.paths.conf(ct.id));
   return {};
 }

@@ -42,18 +42,6 @@ Result<void> remove_groups(const Container& ct) {
   return group.remove();
 }
 
-// The configured network and what `set` added to the running CT.
-net::Plan network_of(const Host& host, const Container& ct) {
-  const std::string added = state::load_note(host.paths, ct.id, kAddressesNote).value_or("");
-  config::CtSpec spec = ct.spec;
-  for (const std::string_view address : words(added))
-    if (auto ip = config::parse_ip(address)) {
-      if (!spec.ip_address) spec.ip_address.emplace();
-      spec.ip_address->push_back(std::move(*ip));
-    }
-  return net::plan(ct.id, spec);
-}
-
 Result<void> disconnect_network(const net::Plan& network) {
   if (network.routed) {
     TRY(net::withdraw(*network.routed));
@@ -67,7 +55,8 @@ Result<void> disconnect_network(const net::Plan& network) {
 
 Result<void> clean_up(const Host& host, const Container& ct, Leave leave) {
   TRY(remove_groups(ct), "cgroups");
-  TRY(disconnect_network(network_of(host, ct)), "network");
+  TRY_AS(const Container live, live_container(host, ct));
+  TRY(disconnect_network(live.network), "network");
   TRY(state::forget_running(host.paths, ct.id));
   if (leave == Leave::nothing && storage::is_mounted(ct.area)) TRY(storage::umount(ct.area));
   return {};

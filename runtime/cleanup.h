@@ -19,8 +19,6 @@ Result<void> clean_up(const Host& host, const Container& ct, Leave leave);
 
 // Note in the CT's run directory: the PID of the supervisor in charge.
 constexpr std::string_view kSupervisorNote = "supervisor";
-// The same for addresses that were added live and that the configuration need not have: separated by blanks.
-constexpr std::string_view kAddressesNote = "addresses";
 
 // The supervisor's last act ("vzctl ct-ended CTID WAIT_STATUS"): cleans up after a death, starts again after a reboot from
 // inside. Does nothing when a stop, restart or move in progress takes care of it.

@@ -11,6 +11,7 @@ namespace vz::runtime {
 
 namespace {
 constexpr uint64_t kPage = 4096;
+constexpr std::string_view kLiveNote = "live.conf";
 
 std::optional<uint64_t> bytes(const std::optional<config::BarrierLimit>& pages) {
   if (!pages || pages->limit >= config::kUnlimited / kPage) return std::nullopt;
@@ -79,6 +80,18 @@ Result<void> save_container(const Host& host, const Container& ct) {
   auto saved = sys::replace_file(host.paths.conf(ct.id), ct.file.text());
   if (!saved) return std::move(saved).error().with_code(Code::config_save_failed);
   return {};
+}
+
+Result<Container> live_container(const Host& host, const Container& ct) {
+  const auto text = state::load_note(host.paths, ct.id, kLiveNote);
+  if (!text) return text.error().code == Code::not_found ? Result<Container>(ct) : text.error();
+  TRY_AS(Container live, make_container(host, ct.id, config::File::parse(*text)));
+  live.area = ct.area;
+  return live;
+}
+
+Result<void> note_live(const Host& host, const Container& live) {
+  return state::save_note(host.paths, live.id, kLiveNote, live.file.text());
 }
 
 Result<cgroups::Group> group_of(const Container& ct) {

@@ -34,6 +34,11 @@ Result<Container> load_container(const Host& host, config::CtId id);
 Result<Container> make_container(const Host& host, config::CtId id, config::File file);
 Result<void> save_container(const Host& host, const Container& ct);
 
+// CT as it runs: with what `set` changed without --save. CT itself when it does not run or nothing differs.
+Result<Container> live_container(const Host& host, const Container& ct);
+// Remembers LIVE for as long as the CT runs (beside its running state).
+Result<void> note_live(const Host& host, const Container& live);
+
 // cgroups::Group of this CT, on the hierarchies of this host (looked at once per process).
 Result<cgroups::Group> group_of(const Container& ct);
 
