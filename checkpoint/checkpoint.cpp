@@ -23,7 +23,7 @@ Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
   TRY(sys::remove_tree(dir));
   TRY(sys::make_dirs(half, kImageDirMode));
   log::info("\tdump...");
-  DumpOptions options{.dir = half, .when_frozen = [&]() -> Result<void> {
+  DumpOptions options{.dir = half, .when_dumped = [&]() -> Result<void> {
     // The guest ends when this returns: from here on the dump is all there is of it.
     if (::rename(half.c_str(), dir.c_str()) != 0) return fail_sys(errno, "rename '{}'", half);
     return sys::sync_fs(dir);

@@ -22,22 +22,32 @@ Result<void> save_our_part(const runtime::Container& ct, const state::Running& r
 
 }  // namespace
 
-Result<void> dump(const runtime::Host& host, const runtime::Container& ct, const DumpOptions& options) {
+Result<void> dump(const runtime::Host& host, const runtime::Container& stored, const DumpOptions& options) {
+  TRY_AS(const runtime::Container ct, runtime::live_container(host, stored));
   TRY_AS(std::vector<std::string> in_the_way, obstacles(host, ct));
   if (!in_the_way.empty()) return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(in_the_way, "; "));
   const auto running = state::running(host.paths, ct.id);
   if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   TRY(save_our_part(ct, *running, options.dir));
+  if (const std::string conf = ct.file.text(); conf != stored.file.text())
+    TRY(sys::replace_file(fmt::format("{}/{}", options.dir, kConfFile), conf, 0600));
   CriuRun run;
   run.args = {"dump", "-t", std::to_string(running->init), "--evasive-devices"};
   for (const auto& part : {common_options(), dump_externals()}) run.args.insert(run.args.end(), part.begin(), part.end());
   run.image_dir = options.dir;
   run.log_name = "dump.log";
-  if (options.when_frozen)
-    run.hook = [&](const HookCall& call) { return call.action == "post-dump" ? options.when_frozen() : Result<void>(); };
+  // "network-lock" comes when every process is seized and before anything is read of them.
+  run.hook = [&](const HookCall& call) -> Result<void> {
+    if (call.action == "network-lock" && options.when_frozen) return options.when_frozen();
+    if (call.action == "post-dump" && options.when_dumped) return options.when_dumped();
+    return {};
+  };
+  if (options.when_prepared) TRY(options.when_prepared());
   auto dumped = run_criu(host, run);
   if (dumped || dumped.error().code != Code::system) return dumped;  // a hook's own failure keeps its code
   return std::move(dumped).error().with_code(Code::checkpoint_failed);
 }
+
+bool made_links(const std::string& dir) { return sys::exists(dir + "/remap-fpath.img"); }
 
 }  // namespace vz::checkpoint

@@ -47,12 +47,22 @@ Result<void> see_root(const runtime::Container& ct, int tree) {
   return sys::attach(tree, ct.area.root_dir);
 }
 
+// With what `set` had changed without --save; its places are today's.
+Result<runtime::Container> as_dumped(const runtime::Host& host, const runtime::Container& stored, const std::string& dir) {
+  const auto conf = sys::read_file(fmt::format("{}/{}", dir, kConfFile));
+  if (!conf) return conf.error().sys_errno == ENOENT ? Result<runtime::Container>(stored) : conf.error();
+  TRY_AS(runtime::Container ct, runtime::make_container(host, stored.id, config::File::parse(*conf)));
+  ct.area = stored.area;
+  return ct;
+}
+
 CriuRun restore_run(const runtime::Container& ct, const RestoreOptions& options) {
   CriuRun run;
   run.args = {"restore", "--restore-detached", "--restore-sibling", "--root", ct.area.root_dir};
   for (const auto& part : {common_options(), restore_externals()}) run.args.insert(run.args.end(), part.begin(), part.end());
   run.image_dir = options.dir;
   run.log_name = "restore.log";
+  if (options.images_follow) run.timeout = std::chrono::hours(48);  // the dump's time, and the network's
   return run;
 }
 
@@ -81,6 +91,7 @@ Result<void> record(const runtime::Host& host, const runtime::Container& ct, con
   running.supervisor = ::getpid();
   running.since = part.since ? part.since : ::time(nullptr);
   running.phase = "running";
+  TRY(runtime::note_live(host, ct));
   return state::save_running(host.paths, ct.id, running);
 }
 
@@ -117,7 +128,8 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
 
 }  // namespace
 
-Result<void> restore(const runtime::Host& host, const runtime::Container& ct, const RestoreOptions& options) {
+Result<void> restore(const runtime::Host& host, const runtime::Container& stored, const RestoreOptions& options) {
+  TRY_AS(const runtime::Container ct, as_dumped(host, stored, options.dir));
   if (state::running(host.paths, ct.id)) return fail(Code::running, "Unable to perform restore: container already running");
   TRY(runtime::clean_up(host, ct, runtime::Leave::mounted));
   Rollback undo;

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
+#include "migrate/beside.h"
 #include "migrate/migrate.h"
 #include "migrate/terms.h"
 #include "runtime/cleanup.h"
@@ -31,13 +33,14 @@ namespace {
 struct Reception {
   const runtime::Host& host;
   const Wire wire;
-  std::optional<Offer> offer;
-  runtime::Container ct;                 // as it will be here
-  std::optional<state::Lock> lock;
-  std::string images;                    // directory of what "image" brings
+  std::optional<Offer> offer{};
+  runtime::Container ct{};               // as it will be here
+  net::Plan network{};                   // at once, if it comes running
+  std::optional<state::Lock> lock{};
+  std::string images{};                  // directory of what "image" brings
   bool keep_area = false;                // --keep-dst
   bool released = false;                 // it is ours now
-  Rollback undo;
+  Rollback undo{};
 };
 
 storage::Area half_area(const runtime::Container& ct) {
@@ -48,19 +51,20 @@ storage::Area half_area(const runtime::Container& ct) {
 
 // ---- checks ------------------------------------------------------------------------------------------------------
 
-std::set<std::string> addresses_of(const config::CtSpec& spec) {
+std::set<std::string> addresses_of(const net::Plan& plan) {
   std::set<std::string> out;
-  if (spec.ip_address)
-    for (const auto& a : *spec.ip_address) out.insert(a.address);
+  if (plan.routed)
+    for (const auto& a : plan.routed->addresses) out.insert(a.address);
   return out;
 }
 
 void check_against_others(const Reception& r, std::vector<Problem>& problems) {
-  const auto wanted = addresses_of(r.ct.spec);
+  const auto wanted = addresses_of(r.network);
   for (const config::CtId id : state::all(r.host.paths).value_or({})) {
-    const auto other = runtime::load_container(r.host, id);
+    auto other = runtime::load_container(r.host, id);
+    if (other) other = runtime::live_container(r.host, *other);
     if (!other || id == r.ct.id) continue;
-    for (const std::string& a : addresses_of(other->spec))
+    for (const std::string& a : addresses_of(other->network))
       if (wanted.contains(a)) problems.push_back({Code::address_in_use, fmt::format("address {} belongs to CT {} on the destination", a, id)});
     if (r.ct.spec.name && other->spec.name == r.ct.spec.name)
       problems.push_back({Code::name_conflict, fmt::format("the name {} belongs to CT {} on the destination", *r.ct.spec.name, id)});
@@ -84,7 +88,7 @@ std::vector<Problem> check(const Reception& r) {
   std::vector<Problem> problems;
   if (sys::exists(r.host.paths.conf(r.ct.id)) || storage::area_exists(r.ct.area.private_dir))
     problems.push_back({Code::exists, fmt::format("CT {} exists on the destination", r.ct.id)});
-  for (const net::Veth& v : r.ct.network.veths) {
+  for (const net::Veth& v : r.network.veths) {
     if (!v.bridge.empty() && !net::link_exists(v.bridge))
       problems.push_back({Code::network_failed, fmt::format("the destination has no bridge {}", v.bridge)});
     if (net::link_exists(v.host_name))
@@ -133,6 +137,12 @@ Result<void> on_offer(Reception& r, const std::string& body) {
   }
   TRY_AS(r.ct, runtime::make_container(r.host, offer.id, std::move(file)));
   r.ct.area.layout = r.ct.spec.layout.value_or(config::Layout::image);
+  if (offer.online) {
+    TRY_AS(const runtime::Container live, runtime::make_container(r.host, offer.id, config::File::parse(offer.live)));
+    r.network = live.network;
+  } else {
+    r.network = r.ct.network;
+  }
   r.offer = std::move(offer);
   return r.wire.send("verdict", print(check(r)));
 }
@@ -197,33 +207,42 @@ Result<void> release(Reception& r) {
   return {};
 }
 
-// What the application had synced on the source is durable here before it runs here. In a child, while criu works: the pipe
-// says "y" when it is done.
-Result<sys::UniqueFd> sync_beside(const Reception& r) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_sys(errno, "pipe");
-  sys::UniqueFd read_end(ends[0]), write_end(ends[1]);
-  TRY_AS(sys::Forked child, sys::fork_process());
-  if (child.pid == 0) {
-    const bool done = storage::sync(half_area(r.ct)) && ::write(write_end.get(), "y", 1) == 1;
-    ::_exit(done ? 0 : 1);
-  }
-  return read_end;
+// Takes the images off the wire while criu waits for the first of them, and has the copied files written to the disk: what
+// an application had synced on the source is durable here before it runs here. From "complete" on the wire is the vote's.
+Result<void> feed(const Reception& r) {
+  std::string first;
+  auto received = [&]() -> Result<void> {
+    for (;;) {
+      TRY_AS(Message m, r.wire.receive());
+      if (m.verb == "complete") return {};
+      if (m.verb.substr(0, 6) != "image ") return fail(Code::peer, "unexpected message '{}'", printable(m.verb));
+      const std::string name = m.verb.substr(6);
+      if (name == checkpoint::kFirstImage) first += m.body;
+      else TRY(on_image(r, name, m.body));
+    }
+  }();
+  // Opened also after a failure: criu waits for a writer, and takes the end of file for a broken image.
+  TRY_AS(sys::UniqueFd fifo, sys::open(fmt::format("{}/{}", r.images, checkpoint::kFirstImage), O_WRONLY));
+  TRY(received);
+  TRY(sys::write_all(fifo.get(), first));
+  fifo.reset();
+  return storage::sync(half_area(r.ct));
 }
 
 Result<void> on_restore(Reception& r) {
-  const std::string images = r.images;
-  TRY_AS(sys::UniqueFd synced, sync_beside(r));
+  const std::string fifo = fmt::format("{}/{}", r.images, checkpoint::kFirstImage);
+  if (::mkfifo(fifo.c_str(), 0644) != 0) return fail_sys(errno, "make '{}'", fifo);
+  Beside feeder;
+  TRY(feeder.begin([&](int) { return feed(r); }));
   auto vote = [&]() -> Result<void> {
-    char yes = 0;
-    if (::read(synced.get(), &yes, 1) != 1) return fail(Code::copy_failed, "the copied files cannot be written to the disk");
+    TRY(feeder.finish());
     TRY(r.wire.ask("ready", "", "commit"));
     return settle(r);
   };
-  TRY(checkpoint::restore(r.host, on_copy(r), {.dir = images, .before_release = vote}));
+  TRY(checkpoint::restore(r.host, on_copy(r), {.dir = r.images, .images_follow = true, .before_release = vote}));
   TRY(release(r));
   TRY(r.wire.send("released"));
-  return remove_images_dir(images);
+  return remove_images_dir(r.images);
 }
 
 Result<void> on_start(Reception& r) {
@@ -265,13 +284,14 @@ Result<void> on_message(Reception& r, const Message& m) {
 }  // namespace
 
 Result<void> receive(const runtime::Host& host, int in, int out) {
-  Reception r{host, Wire(in, out), {}, {}, {}, {}, false, false, {}};
+  Reception r{.host = host, .wire = Wire(in, out)};
   while (!r.released) {
     auto message = r.wire.receive();
     if (!message) return {};  // the other side is done, or gone: what is not released is undone
     auto done = on_message(r, *message);
     if (done) continue;
     r.undo.run();  // before the answer: the source may rely on nothing being left
+    if (r.wire.hung_up()) return {};  // the source knows better why
     (void)r.wire.send_error(done.error());
     return done;
   }

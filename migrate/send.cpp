@@ -14,7 +14,9 @@
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
+#include "migrate/beside.h"
 #include "migrate/changes.h"
+#include "migrate/image_sender.h"
 #include "migrate/migrate.h"
 #include "migrate/terms.h"
 #include "migrate/times.h"
@@ -34,6 +36,7 @@ namespace {
 struct Move {
   const runtime::Host& host;
   const runtime::Container& ct;
+  const runtime::Container& live;        // with what was set without --save
   const Options& options;
   Peer& peer;
   Times times{};
@@ -54,6 +57,7 @@ Result<Offer> make_offer(const Move& m) {
   Offer offer;
   offer.id = m.ct.id;
   offer.conf = m.ct.file.text();
+  offer.live = m.live.file.text();
   offer.online = m.options.online;
   TRY_AS(storage::DiskUsage used, storage::usage(m.ct.area), "disk usage");
   offer.used_kib = used.space_kib;
@@ -98,37 +102,9 @@ Result<void> copy_round(Move& m) {
   return {};
 }
 
-Result<void> copy_rest(Move& m) {
-  TRY_AS(std::string list, changed_since(m.ct.area.root_dir, m.copied_at));
+Result<void> copy_changes(const Move& m, timespec since) {
+  TRY_AS(std::string list, changed_since(m.ct.area.root_dir, since));
   return list.empty() ? Result<void>() : m.peer.rsync(m.ct.area.root_dir, m.there, list);
-}
-
-// In a child, while the images go over: neither waits for the other.
-Result<sys::Forked> copy_rest_beside(Move& m) {
-  TRY_AS(sys::Forked child, sys::fork_process());
-  if (child.pid != 0) return child;
-  const auto copied = copy_rest(m);
-  if (!copied) log::error("Error: {}", copied.error().text);
-  ::_exit(copied ? 0 : 1);
-}
-
-Result<void> send_file(const Wire& wire, const std::string& dir, const std::string& name) {
-  constexpr size_t kChunk = 1u << 20;
-  TRY_AS(sys::UniqueFd fd, sys::open(dir + "/" + name, O_RDONLY));
-  std::string chunk(kChunk, 0);
-  for (bool first = true;; first = false) {
-    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
-    if (n < 0) return fail_sys(errno, "read '{}'", name);
-    if (n == 0 && !first) return {};
-    TRY(wire.send("image " + name, {chunk.data(), static_cast<size_t>(n)}));
-  }
-}
-
-Result<void> send_images(const Wire& wire, const std::string& dir) {
-  TRY_AS(auto names, sys::list_dir(dir));
-  for (const std::string& name : names)
-    if (name.substr(name.find_last_of('.') + 1) != "log") TRY(send_file(wire, dir, name));
-  return {};
 }
 
 // A lost answer to "commit" is neither yes nor no: ask again on a new connection before anything is decided.
@@ -147,7 +123,7 @@ Result<bool> runs_there(const Move& m) {
 }
 
 Result<void> hand_over(Move& m) {
-  TRY(m.peer.wire().ask("restore", "", "ready"));
+  TRY(m.peer.wire().ask("complete", "", "ready"));
   auto released = m.peer.wire().ask("commit", "", "released");
   if (released) return {};
   auto answer = runs_there(m);
@@ -163,23 +139,51 @@ Result<void> reappear(const runtime::Container& ct, pid_t init) {
   return net::announce(ct.network, netns.get());
 }
 
+// The freeze, and what goes on beside it:
+//
+//   here                                               there
+//   what we saved ourselves, "restore"             ->  group, root, criu started: it waits for its first image
+//   criu stops the CT
+//     hide the network; copy changes in a child
+//     criu dumps; images in another child          ->
+//     the first image last, "complete"             ->  criu restores; files written back to the disk
+//     "commit"                                     <-  "ready"
+//   the CT ends here                               <-  "released"
+//
 // Neighbours that still send here find nobody at home: this host then asks for the address itself, keeps the packets that
 // wait for the answer, and passes them on as soon as the destination announces it.
-Result<void> while_frozen(Move& m, const std::string& images) {
-  Rollback undo;
-  undo.add("network", [&ct = m.ct, init = m.init] { return reappear(ct, init); });
-  TRY(runtime::hide_network(m.ct));
-  m.times.begin("Copy of changes", true);
-  TRY_AS(sys::Forked copier, copy_rest_beside(m));
-  auto images_sent = send_images(m.peer.wire(), images);
-  TRY_AS(sys::ExitStatus copied, sys::wait_child(copier.pid));
-  TRY(images_sent);
-  if (!copied.ok()) return fail(Code::copy_failed, "the last changes could not be copied");
-  m.times.begin("Undump + Resume", true);
-  auto handed = hand_over(m);
-  m.times.end();
-  if (handed || handed.error().code == Code::in_doubt) undo.commit();
-  return handed;
+Result<void> freeze_and_hand_over(Move& m, const std::string& images) {
+  ImageSender sender(m.peer.wire(), images);
+  timespec frozen_at{};
+  Beside copy, send;
+  Rollback visible;
+  checkpoint::DumpOptions options{.dir = images};
+  options.when_prepared = [&]() -> Result<void> {
+    TRY(sender.send_all());
+    TRY(m.peer.wire().send("restore"));
+    return send.begin([&](int enough) { return sender.follow(enough); });
+  };
+  options.when_frozen = [&]() -> Result<void> {
+    m.times.begin("Suspend + Dump", true);
+    frozen_at = change_clock();
+    visible.add("network", [&ct = m.live, init = m.init] { return reappear(ct, init); });
+    TRY(runtime::hide_network(m.live));
+    return copy.begin([&](int) { return copy_changes(m, m.copied_at); });
+  };
+  options.when_dumped = [&]() -> Result<void> {
+    m.times.begin("Copy dump file", true);
+    TRY(send.finish());
+    m.times.begin("Second rsync", true);  // what is left of it
+    TRY(copy.finish());
+    if (checkpoint::made_links(images)) TRY(copy_changes(m, frozen_at));
+    m.times.begin("Undump + Resume", true);
+    auto handed = hand_over(m);
+    m.times.end();
+    if (handed || handed.error().code == Code::in_doubt) visible.commit();
+    return handed;
+  };
+  m.times.begin("Prepare dump", false);
+  return checkpoint::dump(m.host, m.ct, options);
 }
 
 Result<void> move_running(Move& m) {
@@ -193,8 +197,7 @@ Result<void> move_running(Move& m) {
   Rollback undo;
   undo.add("remove the images", [images] { return remove_images_dir(images); });
   log::info("Live migration stage: suspending, moving, resuming");
-  m.times.begin("Suspend + Dump", true);
-  return checkpoint::dump(m.host, m.ct, {.dir = images, .when_frozen = [&] { return while_frozen(m, images); }});
+  return freeze_and_hand_over(m, images);
 }
 
 Result<void> move_with_restart(Move& m) {
@@ -202,8 +205,8 @@ Result<void> move_with_restart(Move& m) {
   m.times.begin("Stop", true);
   TRY(runtime::stop(m.host, m.ct, {.fast = false, .skip_umount = true}));
   undo.add("start again", [&m] { return runtime::start(m.host, m.ct); });
-  m.times.begin("Copy of changes", true);
-  TRY(copy_rest(m));
+  m.times.begin("Second rsync", true);
+  TRY(copy_changes(m, m.copied_at));
   m.times.begin("Start", true);
   TRY(m.peer.wire().ask("start", "", "released"));
   m.times.end();
@@ -212,7 +215,7 @@ Result<void> move_with_restart(Move& m) {
 }
 
 Result<void> move_stopped(Move& m) {
-  if (m.before.suspended) TRY(send_images(m.peer.wire(), m.ct.dump_dir(m.host)));
+  if (m.before.suspended) TRY(ImageSender(m.peer.wire(), m.ct.dump_dir(m.host)).send_all());
   TRY(m.peer.wire().ask(m.before.suspended ? "keep-dump" : m.before.mounted ? "keep-mounted" : "keep", "", "released"));
   return {};
 }
@@ -254,8 +257,9 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
   if (!before.exists) return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
   if (options.online && !before.running) return fail(Code::not_running, "CT {} is not running: leave out --online", ct.id);
   log::info("Starting {}migration of CT {} to {}", options.online ? "live " : "", ct.id, to.target);
+  TRY_AS(const runtime::Container live, runtime::live_container(host, ct));
   TRY_AS(auto peer, Peer::connect(to, host.paths.run_dir));
-  Move m{.host = host, .ct = ct, .options = options, .peer = *peer, .before = before};
+  Move m{.host = host, .ct = ct, .live = live, .options = options, .peer = *peer, .before = before};
   Rollback undo;
   if (!before.mounted) {
     TRY(storage::mount(ct.area));

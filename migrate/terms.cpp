@@ -70,13 +70,15 @@ HostFacts gather_facts(std::string_view criu, std::string_view criu_problem) {
 }
 
 std::string print(const Offer& o) {
-  return dump({{"ctid", o.id}, {"conf", o.conf}, {"online", o.online}, {"used_kib", o.used_kib}, {"used_inodes", o.used_inodes}});
+  return dump({{"ctid", o.id}, {"conf", o.conf}, {"live", o.live}, {"online", o.online}, {"used_kib", o.used_kib},
+               {"used_inodes", o.used_inodes}});
 }
 
 Result<Offer> parse_offer(std::string_view text) {
   TRY_AS(Offer offer, from_json<Offer>(text, [](const json& j, Offer& o) {
     o.id = j.at("ctid").get<config::CtId>();
     o.conf = j.at("conf").get<std::string>();
+    o.live = j.at("live").get<std::string>();
     o.online = j.at("online").get<bool>();
     o.used_kib = j.at("used_kib").get<uint64_t>();
     o.used_inodes = j.at("used_inodes").get<uint64_t>();

@@ -29,6 +29,7 @@ HostFacts gather_facts(std::string_view criu, std::string_view criu_problem);
 struct Offer {
   config::CtId id = 0;
   std::string conf;                           // text of CTID.conf
+  std::string live;                           // the same as it runs: with what was set without --save
   bool online = false;
   uint64_t used_kib = 0, used_inodes = 0;     // of the private area
 };

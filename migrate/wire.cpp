@@ -1,6 +1,7 @@
 #include "migrate/wire.h"
 
 #include <endian.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -31,6 +32,13 @@ Result<void> read_exactly(int fd, char* out, size_t size) {
   return {};
 }
 
+Error unexpected(const Message& m) {
+  if (m.verb.substr(0, 6) != "error ") return fail(Code::peer, "the other host said '{}' out of turn", printable(m.verb));
+  const uint64_t code = parse_u64(m.verb.substr(6)).value_or(0);
+  const bool known = code <= static_cast<uint64_t>(kLastCode);
+  return Error{known ? static_cast<Code>(code) : Code::peer, 0, "the other host: " + printable(m.body)};
+}
+
 }  // namespace
 
 Result<void> Wire::send(std::string_view verb, std::string_view body) const {
@@ -40,10 +48,15 @@ Result<void> Wire::send(std::string_view verb, std::string_view body) const {
   std::memcpy(frame.data(), &verb_size, 4);
   std::memcpy(frame.data() + 4, &body_size, 8);
   frame += verb;
-  frame += body;
   auto sent = sys::write_all(out_, frame);
-  if (!sent) return Error{Code::peer, sent.error().sys_errno, "the connection to the other host was lost"};
-  return {};
+  if (sent && !body.empty()) sent = sys::write_all(out_, body);
+  return sent ? Result<void>() : last_words();
+}
+
+// Nobody reads any more there. It may have said why, and not have been heard because it was not its turn.
+Error Wire::last_words() const {
+  const auto said = receive();
+  return said ? unexpected(*said) : Error{Code::peer, 0, "the connection to the other host was lost"};
 }
 
 Result<void> Wire::send_error(const Error& error) const {
@@ -70,17 +83,17 @@ Result<Message> Wire::receive() const {
 Result<std::string> Wire::expect(std::string_view verb) const {
   TRY_AS(Message m, receive());
   if (m.verb == verb) return std::move(m.body);
-  if (m.verb.substr(0, 6) == "error ") {
-    const uint64_t code = parse_u64(m.verb.substr(6)).value_or(0);
-    const bool known = code <= static_cast<uint64_t>(kLastCode);
-    return Error{known ? static_cast<Code>(code) : Code::peer, 0, "the other host: " + printable(m.body)};
-  }
-  return fail(Code::peer, "the other host said '{}' where '{}' was due", printable(m.verb), verb);
+  return unexpected(m);
 }
 
 Result<std::string> Wire::ask(std::string_view verb, std::string_view body, std::string_view answer) const {
   TRY(send(verb, body));
   return expect(answer);
+}
+
+bool Wire::hung_up() const {
+  pollfd p{in_, POLLIN | POLLRDHUP, 0};
+  return ::poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLRDHUP));
 }
 
 }  // namespace vz::migrate

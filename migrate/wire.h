@@ -29,9 +29,13 @@ class Wire {
   Result<Message> receive() const;
   // The next message must be VERB; the peer's own error is returned as it is.
   Result<std::string> expect(std::string_view verb) const;
+  // The other side sends no more.
+  bool hung_up() const;
   Result<std::string> ask(std::string_view verb, std::string_view body, std::string_view answer) const;
 
  private:
+  Error last_words() const;
+
   int in_, out_;
 };
 

@@ -73,6 +73,11 @@ assert_eq "$(knob 101 pids.max)" 60 "limit of processes, live"
 ok set 101 --numproc 40
 assert_eq "$(knob 101 pids.max)" 40 "limit of processes, back to what is saved"
 ok set 101 --numproc 60
+ok set 101 --cpulimit 90
+assert_eq "$(knob 101 pids.max)" 60 "limit of processes, not saved, after another parameter was set"
+ok suspend 101
+ok resume 101
+assert_eq "$(knob 101 pids.max)" 60 "limit of processes, not saved, after suspend and resume"
 ok restart 101
 assert_eq "$(knob 101 pids.max)" 40 "limit of processes after a restart"
 

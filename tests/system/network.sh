@@ -93,6 +93,11 @@ assert_contains "$out" "Adding IP address(es): 10.77.0.62"
 assert_reaches 10.77.0.62
 ok set 101 --ipadd fd77::62/64 # not saved, and yet nothing may stay of it
 assert_reaches fd77::62
+ok set 101 --ipadd 10.77.0.64
+assert_reaches 10.77.0.64
+ok set 101 --ipdel 10.77.0.64
+assert_not_reaches 10.77.0.64
+assert_reaches fd77::62
 ok set 101 --ipdel 10.77.0.62 --save
 assert_contains "$out" "Deleting IP address(es): 10.77.0.62"
 assert_not_reaches 10.77.0.62
