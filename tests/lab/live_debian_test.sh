@@ -3,13 +3,28 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/moves.sh"
 lab_up alpha beta client
-# The aim is 500 ms on a quiet machine (VESSEL_BAR_MS=500); the default leaves room for a busy one.
-bar_ms=${VESSEL_BAR_MS:-1000}
+# Of the worst round trip, in the median of five moves. The guest stands still for some 0.4 s of it here; a machine that does
+# something else at that moment takes longer, and so gets two more series.
+bar_ms=${VESSEL_BAR_MS:-500}
 
 # Restarting a service is the proof that systemd lives: a restored one may look well and never run a job again.
 assert_well() {
   on "$1" vzctl exec "$2" systemctl restart cron || fail "CT $2 on $1 cannot restart a service"
   assert_eq "$(on "$1" vzctl exec2 "$2" systemctl is-system-running)" running "CT $2 on $1"
+}
+
+# Between $from and $to, beginning at $from. Prints the worst round trip of each move.
+five_moves() {
+  local now
+  for _ in 1 2 3 4 5; do
+    talk "$address"
+    on $from vzmigrate --online $to "$id" > /dev/null
+    hang_up
+    now=$(on $to vzctl exec "$id" 'cut -d. -f1 /proc/uptime')
+    [ "$now" -ge "$uptime" ] || fail "the clock of CT $id went back from $uptime to $now"
+    uptime=$now
+    read -r from to <<< "$to $from"
+  done
 }
 
 for suite in 12 13; do
@@ -23,20 +38,14 @@ for suite in 12 13; do
   step "Debian $suite: five moves, no message lost or repeated, worst round trip"
   from=alpha to=beta
   uptime=0
-  for _ in 1 2 3 4 5; do
-    talk "$address"
-    on $from vzmigrate --online $to "$id" > /dev/null
-    hang_up
-    now=$(on $to vzctl exec "$id" 'cut -d. -f1 /proc/uptime')
-    [ "$now" -ge "$uptime" ] || fail "the clock of CT $id went back from $uptime to $now"
-    uptime=$now
-    read -r from to <<< "$to $from"
-  done > /tmp/worst.$$
-  paste -sd' ' /tmp/worst.$$
-  worst=$(median < /tmp/worst.$$)
+  for series in first second third; do
+    five_moves > /tmp/worst.$$
+    worst=$(median < /tmp/worst.$$)
+    say "worst round trips: $(paste -sd' ' /tmp/worst.$$) ms, median $worst ms"
+    [ "$worst" -gt "$bar_ms" ] || break
+    [ $series != third ] || fail "worst round trip of Debian $suite: at most $bar_ms ms are allowed"
+  done
   rm /tmp/worst.$$
-  say "median of five: $worst ms"
-  [ "$worst" -le "$bar_ms" ] || fail "worst round trip of Debian $suite: $worst ms, at most $bar_ms are allowed"
   assert_well $from "$id"
   on client curl -sf -o /dev/null "http://$address/"
 
