@@ -36,7 +36,7 @@ Result<void> fill(const storage::Area& area, const std::string& hostname, const 
   TRY_AS(sys::UniqueFd root, sys::open(area.root_dir, O_PATH | O_DIRECTORY));
   TRY(templates::check_tree(root.get()));
   TRY(templates::personalize(root.get(), hostname));
-  return {};  // unmounted by `undo`
+  return storage::flush_to_image(area);  // unmounted by `undo`
 }
 
 }  // namespace

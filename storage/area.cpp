@@ -136,6 +136,10 @@ bool is_mounted(const Area& area) { return sys::is_mount_point(area.root_dir) &&
 
 Result<void> sync(const Area& area) { return sys::sync_fs(area.root_dir); }
 
+Result<void> flush_to_image(const Area& area) {
+  return area.layout == Layout::image ? image::flush(area) : Result<void>();
+}
+
 Result<void> resize(const Area& area, const Quota& quota) {
   if (area.layout != Layout::image)
     return fail(Code::unsupported, "'{}' is a directory and has no size of its own (VE_LAYOUT=image has)",

@@ -183,6 +183,18 @@ bool is_half_mounted(const Area& area) {
   return sys::is_mount_point(area.root_dir) && st && st->st_ino == kExt4Root;
 }
 
+Result<void> flush(const Area& area) {
+  // Without barriers: the loop device would answer each of them by an fsync of the image.
+  TRY(sys::mount("none", area.root_dir, "", MS_REMOUNT, "nobarrier"));
+  auto flushed = sys::sync_fs(area.root_dir);
+  if (flushed) return {};
+  struct statvfs fs {};
+  constexpr uint64_t kFull = 4u << 20;
+  const bool full = ::statvfs(area.private_dir.c_str(), &fs) == 0 && fs.f_bavail * fs.f_frsize < kFull;
+  if (full) return fail(Code::no_space, "no space is left on the file system of '{}'", area.private_dir);
+  return std::move(flushed.error()).context(fmt::format("write '{}'", image_path(area)));
+}
+
 Result<void> resize(const Area& area, const Quota& quota, bool mounted) {
   const std::string path = image_path(area);
   TRY_AS(const uint64_t kib, wanted_kib(quota));

@@ -27,6 +27,7 @@ Result<void> make(const std::string& path, const Quota& quota);
 Result<void> mount(const Area& area);
 // Whoever mounted it was killed between the image's root and the tree in it: what is on root_dir is no guest's root.
 bool is_half_mounted(const Area& area);
+Result<void> flush(const Area& area);
 Result<void> resize(const Area& area, const Quota& quota, bool mounted);
 Result<DiskUsage> stored_usage(const Area& area);
 // Mounted here, in another mount namespace or on another host, or being resized.

@@ -160,6 +160,13 @@ count=$(inside 102 'ls /many | wc -l')
 inside 102 'rm -r /many'
 on_alpha sh -c 'echo room >/var/lib/vz/room && rm /var/lib/vz/room'
 
+step "disk: the host's is full"
+on_alpha sh -c 'mkdir /var/lib/vz/small && mount -t tmpfs -o size=2m,mode=700 small /var/lib/vz/small'
+expect 46 create 105 --ostemplate tiny --private '/var/lib/vz/small/$VEID'
+assert_contains "$err" "no space is left on the file system of '/var/lib/vz/small/105"
+assert_eq "$(on_alpha ls -A /var/lib/vz/small)" ""
+on_alpha sh -c '! test -e /etc/vz/conf/105.conf && umount /var/lib/vz/small && rmdir /var/lib/vz/small'
+
 size_in() { inside "$1" df -k / | awk 'NR == 2 { print $2 }'; }
 
 step "disk: grown"
