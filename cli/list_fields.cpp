@@ -79,9 +79,11 @@ Number bootorder(const Listed& c) { return c.ct.spec.bootorder; }
 
 // ---- network ---------------------------------------------------------------------------------------------------------
 
-// Of a running CT: what is really configured in it, its bridged interfaces included.
+// Of a running CT: what is really configured in it, its bridged interfaces included. Asking is most of a list's time: not where
+// there can be nothing.
 List addresses(const Listed& c) {
-  if (c.running) {
+  const bool connected = c.ct.network.routed || !c.ct.network.veths.empty();
+  if (c.running && connected) {
     const auto netns = sys::open_ns(c.running->init, "net");
     auto live = netns ? net::addresses(netns->get()) : Result<std::vector<std::string>>(netns.error());
     if (live) return std::move(*live);
