@@ -105,14 +105,23 @@ class Group {
   // Removes all directories, deepest first; absent is fine, EBUSY is retried for a moment (dying processes).
   Result<void> remove() const;
 
-  // The guest's subtree as directories with owners, for a restore elsewhere: paths relative to `ct`, parents first.
+  // The guest's subtree as directories with owners and what the guest set in them, for a restore elsewhere: paths relative to
+  // `ct`, parents first; "." is `ct` itself and there only when the guest passes controllers on from it.
+  struct Setting {
+    std::string file;                    // "memory.max", "cgroup.subtree_control"
+    std::string value;                   // as the kernel prints it
+  };
   struct Directory {
     std::string path;
     uid_t uid = 0;                       // as seen in the CT (0-based)
     gid_t gid = 0;
+    std::vector<Setting> settings = {};  // on v2; in the order they must be made
   };
   Result<std::vector<Directory>> guest_tree(uid_t owner) const;
   Result<void> make_guest_tree(const std::vector<Directory>& tree, uid_t owner) const;
+  // The settings, in directories that are there. A group that passes controllers on takes no processes: to be called when
+  // init has left the root of the tree.
+  Result<void> set_guest_tree(const std::vector<Directory>& tree, uid_t owner) const;
 
   const std::string& name() const { return name_; }
   // Absolute path of the guest's subtree root in the cgroup2 hierarchy.

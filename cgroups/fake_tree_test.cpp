@@ -272,9 +272,13 @@ TEST_CASE("guest tree: a hostile one makes nothing") {
     for (int i = 0; i < 64; ++i) s += "/d";
     return s;
   }();
-  for (const std::string& path : std::vector<std::string>{"", ".", "..", "/a", "a/../../..", "a//b", "a/", "a\nb",
+  for (const std::string& path : std::vector<std::string>{"", "..", "./a", "/a", "a/../../..", "a//b", "a/", "a\nb",
                                                           std::string("a\0b", 3), deep, std::string(256, 'x')})
     CHECK(group.make_guest_tree({{"first", 0, 0}, {path, 0, 0}}, 0).error().code == Code::invalid);
+  CHECK(group.make_guest_tree({{"first", 0, 0}, {".", 0, 0, {{"memory.max", "max"}}}}, 0).error().code ==
+        Code::invalid);
+  CHECK(group.make_guest_tree({{"first", 0, 0}, {"a", 0, 0, {{"cgroup.procs", "1"}}}}, 0).error().code ==
+        Code::invalid);
   CHECK(group.make_guest_tree({{"a", 65536, 0}}, 0).error().code == Code::invalid);
   CHECK(group.make_guest_tree({{"a", 0, 4294967295u}}, 0).error().code == Code::invalid);
   CHECK(group.make_guest_tree(std::vector<Group::Directory>(20001, {"a", 0, 0}), 0).error().code == Code::invalid);

@@ -351,10 +351,15 @@ TEST_CASE("live: the guest owns its subtree, within bounds, and not its limits",
   REQUIRE(sys::remove_dir(ct + "/vz.exec"));
   const auto tree = t.group.guest_tree(kOwner);
   REQUIRE(tree);
-  CHECK(tree->size() == static_cast<size_t>(cgroups::kMaxDepth - 1));
+  CHECK(tree->size() == static_cast<size_t>(cgroups::kMaxDepth - 1) + memory);  // "." when it passes memory on
   Live copy("-copy");
   REQUIRE(copy.group.make_guest_tree(*tree, kOwner));
+  REQUIRE(copy.group.set_guest_tree(*tree, kOwner));
   CHECK(copy.group.guest_tree(kOwner)->size() == tree->size());
+  if (!memory) return;
+  CHECK(sys::read_file(copy.group.guest_path() + "/cgroup.subtree_control").value_or("") == "memory\n");
+  CHECK(sys::read_file(copy.group.guest_path() + "/svc/memory.max").value_or("") == "999424\n");  // whole pages
+  CHECK(sys::stat(copy.group.guest_path() + "/svc/memory.max")->st_uid == kOwner);
 }
 
 TEST_CASE("live: a guest's tree keeps its owners, and its root may set limits in it", "[live]") {

@@ -11,7 +11,7 @@
 namespace vz::checkpoint {
 
 constexpr std::string_view kNetFile = "vessel-net.json";       // net::save_state
-constexpr std::string_view kCgroupFile = "vessel-cgroups";     // "UID GID PATH" lines, parents first
+constexpr std::string_view kCgroupFile = "vessel-cgroups";     // "UID GID PATH" lines, parents first, each followed by "=FILE VALUE" lines
 constexpr std::string_view kConfFile = "vessel-live.conf";     // CTID.conf with what was set without --save; absent: nothing was
 constexpr std::string_view kSinceFile = "vessel-since";        // seconds since the epoch of the first start
 

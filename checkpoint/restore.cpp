@@ -113,6 +113,8 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
       init = call.init;
       return bring_network(ct, part, init, undo);
     }
+    // criu has put init into its group by way of the tree's root; the others, and watches on these files, are to come.
+    if (call.action == "post-setup-namespaces") return group.set_guest_tree(part.tree, ct.ids.first);
     if (call.action == "post-restore") {  // the last stage that can still say no
       TRY(record(host, ct, part, init));
       return options.before_release ? options.before_release() : Result<void>();
