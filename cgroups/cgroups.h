@@ -89,6 +89,9 @@ class Group {
   };
   Result<Entry> open_for_init() const;   // v2: ct
   Result<Entry> open_for_exec() const;   // v2: ct/vz.exec, made when missing
+  // cgroup2 directory, made when missing, for our own processes that outlive their caller: MOUNT/vz/supervisors. In the
+  // caller's group they would end with the systemd unit it belongs to.
+  Result<sys::UniqueFd> open_for_supervisor() const;
   // In the newborn: joins the v1 groups.
   static Result<void> join(const Entry& entry);
 

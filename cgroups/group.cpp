@@ -136,6 +136,14 @@ Result<Group::Entry> Group::open_for_exec() const {
   return entry;
 }
 
+Result<sys::UniqueFd> Group::open_for_supervisor() const {
+  const std::string path = group_path(host_.v2_mount, "supervisors");
+  if (auto dir = sys::open(path, O_RDONLY | O_DIRECTORY); dir || dir.error().sys_errno != ENOENT) return dir;
+  TRY(make_dir(host_.v2_mount + "/vz"));
+  TRY(make_dir(path));
+  return sys::open(path, O_RDONLY | O_DIRECTORY);
+}
+
 Result<void> Group::join(const Entry& entry) {
   for (const sys::UniqueFd& tasks : entry.v1_tasks) {
     if (::write(tasks.get(), "0", 1) == 1) continue;

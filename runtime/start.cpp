@@ -181,7 +181,9 @@ Result<cgroups::Group> make_group(const Container& ct, Rollback& undo) {
 
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch_init) {
   TRY_AS(Channel::Pair channel, Channel::make());
-  TRY_AS(sys::Forked supervisor, sys::fork_process());
+  TRY_AS(cgroups::Group group, group_of(ct));
+  TRY_AS(const UniqueFd place, group.open_for_supervisor(), "cgroups");
+  TRY_AS(sys::Forked supervisor, sys::clone_process(0, place.get()), "start the supervisor");
   if (supervisor.pid == 0) {
     channel.parent.close();
     supervise(host, ct, launch_init, channel.child);
