@@ -79,6 +79,6 @@ std::string printable(std::string_view s) {
   return out;
 }
 
-std::string shell_quote(std::string_view s) { return "'" + replace_all(std::string(s), "'", "'\\''") + "'"; }
+std::string shell_quote(std::string_view s) { return fmt::format("'{}'", replace_all(std::string(s), "'", "'\\''")); }
 
 }  // namespace vz

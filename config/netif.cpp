@@ -25,15 +25,18 @@ Result<std::string> parse_ifname(std::string_view text) {
   return std::string(text);
 }
 
+bool is_unicast_mac(std::string_view upper) {
+  if (upper.size() != 17 || upper == "00:00:00:00:00:00") return false;
+  for (size_t i = 0; i < upper.size(); ++i)
+    if (i % 3 == 2 ? upper[i] != ':' : !hex_digit(upper[i])) return false;
+  return std::string_view("13579BDF").find(upper[1]) == std::string_view::npos;
+}
+
 Result<std::string> parse_mac(std::string_view text) {
   std::string mac = to_upper(text);
-  bool good = mac.size() == 17 && mac != "00:00:00:00:00:00";
-  for (size_t i = 0; good && i < mac.size(); ++i) good = i % 3 == 2 ? mac[i] == ':' : hex_digit(mac[i]);
-  const bool multicast = good && std::string_view("13579BDF").find(mac[1]) != std::string_view::npos;
-  if (!good || multicast)
-    return fail(Code::invalid, "'{}' is not the MAC address of an interface (six hexadecimal bytes, not multicast)",
-                printable(text));
-  return mac;
+  if (is_unicast_mac(mac)) return mac;
+  return fail(Code::invalid, "'{}' is not the MAC address of an interface (six hexadecimal bytes, not multicast)",
+              printable(text));
 }
 
 Result<std::optional<bool>> parse_filter(std::string_view text) {

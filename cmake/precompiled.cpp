@@ -1,0 +1,1 @@
+// Compiles nothing: the header precompiled with it is what counts.
