@@ -24,10 +24,11 @@ out=$(on alpha vzmigrate --online beta box 2>&1) && fail "moved to a host with t
 assert_contains "$out" "address $address belongs to CT 102"
 assert_contains "$out" "name box belongs to CT 102"
 on beta vzctl --quiet destroy 102
-on alpha vzctl exec 101 sleep 4 &
-sleep 0.5
+on alpha vzctl exec 101 sleep 1000 || true &
+eventually 5 on alpha vzctl exec 101 pidof sleep > /dev/null
 out=$(on alpha vzmigrate --online beta 101 2>&1) && fail "moved with an entered program"
 assert_contains "$out" "entered from outside"
+on alpha vzctl exec 101 'kill $(pidof sleep)'
 wait
 assert_contains "$(on alpha vzmigrate --check-only --online beta 101)" "All checks passed"
 assert_eq "$(on alpha vzctl status 101)" "CTID 101 exist mounted running"
@@ -68,7 +69,7 @@ runs_somewhere() { [[ $(on alpha vzctl status 101; on beta vzctl status 101) = *
 step "kill -9 of either end before the hand-over: it runs on the source"
 for victim in alpha beta; do
   on alpha vzmigrate --online beta 101 > /dev/null 2>&1 &
-  sleep 0.7
+  sleep $((7 * slowness))e-1
   on $victim sh -c 'for p in /proc/[0-9]*; do case $(tr "\0" " " < $p/cmdline 2>/dev/null) in vzmigrate*) kill -9 ${p#/proc/};; esac; done'
   wait || true
   eventually 15 runs_somewhere
