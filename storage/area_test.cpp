@@ -6,13 +6,14 @@
 #include "storage/aside.h"
 #include "storage/layouts.h"
 #include "storage/storage.h"
-#include "storage/test_dir.h"
 #include "sys/files.h"
 #include "tests/catch.h"
+#include "tests/temp_dir.h"
 
 using namespace vz;
 using namespace vz::storage;
 using config::Layout;
+using tests::TempDir;
 
 namespace {
 
@@ -21,12 +22,12 @@ void touch(const std::string& path, mode_t mode) {
   REQUIRE(::chmod(path.c_str(), mode) == 0);
 }
 
-Area dir_area(const TestDir& t) { return Area{t.path + "/private/1", t.path + "/root/1", Layout::dir}; }
+Area dir_area(const TempDir& t) { return Area{t.path + "/private/1", t.path + "/root/1", Layout::dir}; }
 
 }  // namespace
 
 TEST_CASE("detect: nothing, a tree, an image") {
-  const TestDir t;
+  const TempDir t;
   CHECK_FALSE(area_exists(t.path + "/absent"));
   CHECK_FALSE(area_exists(t.path));
   touch(t.path + "/root.img", 0600);
@@ -36,7 +37,7 @@ TEST_CASE("detect: nothing, a tree, an image") {
 }
 
 TEST_CASE("detect: what a guest can put into its root directory is no image") {
-  const TestDir t;
+  const TempDir t;
   touch(t.path + "/root.img", 0644);
   CHECK(detect_layout(t.path) == Layout::dir);
   REQUIRE(::chmod((t.path + "/root.img").c_str(), 0600) == 0);
@@ -49,7 +50,7 @@ TEST_CASE("detect: what a guest can put into its root directory is no image") {
 }
 
 TEST_CASE("dir: create and destroy leave nothing") {
-  const TestDir t;
+  const TempDir t;
   const Area area = dir_area(t);
   REQUIRE(create(area, {}));
   const auto st = sys::stat(area.private_dir);
@@ -68,7 +69,7 @@ TEST_CASE("dir: create and destroy leave nothing") {
 
 TEST_CASE("dir: a guest's own root.img does not make an image of it") {
   if (::geteuid() != 0) return;
-  const TestDir t;
+  const TempDir t;
   const Area area = dir_area(t);
   REQUIRE(create(area, {}));
   touch(area.private_dir + "/root.img", 0600);
@@ -77,7 +78,7 @@ TEST_CASE("dir: a guest's own root.img does not make an image of it") {
 }
 
 TEST_CASE("create: an empty directory is taken, a file in the way is not") {
-  const TestDir t;
+  const TempDir t;
   const Area area = dir_area(t);
   REQUIRE(sys::make_dirs(area.private_dir));
   REQUIRE(create(area, {}));
@@ -88,7 +89,7 @@ TEST_CASE("create: an empty directory is taken, a file in the way is not") {
 }
 
 TEST_CASE("create: an image needs a size, and failing leaves nothing") {
-  const TestDir t;
+  const TempDir t;
   Area area = dir_area(t);
   area.layout = Layout::image;
   CHECK(create(area, {}).error().code == Code::diskspace_unset);
@@ -99,7 +100,7 @@ TEST_CASE("create: an image needs a size, and failing leaves nothing") {
 }
 
 TEST_CASE("destroy: a private area on another disk goes with its link") {
-  const TestDir t;
+  const TempDir t;
   const Area area = dir_area(t);
   REQUIRE(sys::make_dirs(t.path + "/private", 0700));
   REQUIRE(sys::make_dirs(t.path + "/disk/tree", 0700));
@@ -111,7 +112,7 @@ TEST_CASE("destroy: a private area on another disk goes with its link") {
 }
 
 TEST_CASE("destroy: a tree deeper than we have descriptors") {
-  const TestDir t;
+  const TempDir t;
   const Area area = dir_area(t);
   REQUIRE(create(area, {}));
   rlimit before{};
@@ -130,7 +131,7 @@ TEST_CASE("destroy: a tree deeper than we have descriptors") {
 }
 
 TEST_CASE("sweep: left-overs of the dead go, what is in the making stays") {
-  const TestDir t;
+  const TempDir t;
   const auto living = make_aside(t.path);
   REQUIRE(living);
   REQUIRE(sys::make_dirs(t.path + "/.vz-new-abcdef/x/y"));
@@ -142,7 +143,7 @@ TEST_CASE("sweep: left-overs of the dead go, what is in the making stays") {
 }
 
 TEST_CASE("usage and resize of a directory are refused by name") {
-  const TestDir t;
+  const TempDir t;
   const Area area = dir_area(t);
   REQUIRE(create(area, {}));
   CHECK(usage(area).error().code == Code::not_mounted);

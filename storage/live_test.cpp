@@ -14,15 +14,16 @@
 #include "storage/layouts.h"
 #include "storage/loop.h"
 #include "storage/storage.h"
-#include "storage/test_dir.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
 #include "sys/process.h"
 #include "tests/catch.h"
+#include "tests/temp_dir.h"
 
 using namespace vz;
 using namespace vz::storage;
 using config::Layout;
+using tests::TempDir;
 
 namespace {
 
@@ -40,7 +41,7 @@ bool can_run() {
 
 // Unmounts whatever a failed test left.
 struct LiveArea {
-  TestDir dir;
+  TempDir dir;
   Area area;
   explicit LiveArea(Layout layout) : area{dir.path + "/private/1", dir.path + "/root/1", layout} {}
   ~LiveArea() { (void)umount(area); }

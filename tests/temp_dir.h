@@ -1,4 +1,4 @@
-// A directory for one test case, removed at its end.
+// A directory for one test case, removed at its end; on a disk, since tests of storage need its extended attributes.
 #pragma once
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 namespace vz::tests {
 
 struct TempDir {
-  std::string path = "/tmp/vessel-unit-XXXXXX";
+  std::string path = "/var/tmp/vessel-unit-XXXXXX";
   TempDir() {
     if (!::mkdtemp(path.data())) std::abort();
   }
