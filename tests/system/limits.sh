@@ -85,7 +85,7 @@ assert_eq "$(knob 101 pids.max)" 40 "limit of processes after a restart"
 cpu_times() {
   on_alpha sh -c 'for ct; do
     cat /sys/fs/cgroup/cpuacct/vz/$ct/cpuacct.usage 2>/dev/null ||
-      awk "\$1 == \"usage_usec\" { print \$2 * 1000 }" /sys/fs/cgroup/vz/$ct/cpu.stat
+      awk "\$1 == \"usage_usec\" { print \$2 \"000\" }" /sys/fs/cgroup/vz/$ct/cpu.stat
   done' cpu_times "$@" | tr '\n' ' '
 }
 throttled() { knob "$1" cpu.stat | awk '$1 == "nr_throttled" { print $2 }'; }
