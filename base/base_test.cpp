@@ -29,13 +29,22 @@ TEST_CASE("rollback: newest first, and not after commit") {
   std::string order;
   {
     Rollback undo;
-    undo.add("a", [&]() -> Result<void> { order += 'a'; return {}; });
-    undo.add("b", [&]() -> Result<void> { order += 'b'; return {}; });
+    undo.add("a", [&]() -> Result<void> {
+      order += 'a';
+      return {};
+    });
+    undo.add("b", [&]() -> Result<void> {
+      order += 'b';
+      return {};
+    });
   }
   CHECK(order == "ba");
   {
     Rollback undo;
-    undo.add("c", [&]() -> Result<void> { order += 'c'; return {}; });
+    undo.add("c", [&]() -> Result<void> {
+      order += 'c';
+      return {};
+    });
     undo.commit();
   }
   CHECK(order == "ba");

@@ -13,7 +13,8 @@ Settings& settings() {
 namespace {
 
 void to_file(const Settings& s, std::string_view text) {
-  std::FILE* f = std::fopen(s.file.c_str(), "ae");  // opened per line: logrotate may move it, an exec'd guest must not inherit it
+  std::FILE* f =
+      std::fopen(s.file.c_str(), "ae");  // opened per line: logrotate may move it, an exec'd guest must not inherit it
   if (!f) return;
   char stamp[64];
   const std::time_t now = std::time(nullptr);

@@ -13,10 +13,10 @@ namespace vz::log {
 
 struct Settings {
   std::string program = "vzctl";
-  unsigned ctid = 0;           // 0: no "CT N : " part
-  int verbosity = 0;           // console; -1 leaves only errors
-  bool quiet = false;          // nothing at all on the console but errors
-  std::string file;            // empty: no log file
+  unsigned ctid = 0;   // 0: no "CT N : " part
+  int verbosity = 0;   // console; -1 leaves only errors
+  bool quiet = false;  // nothing at all on the console but errors
+  std::string file;    // empty: no log file
   int file_level = 0;
 };
 
@@ -24,16 +24,24 @@ Settings& settings();
 void write(int level, std::string_view text);
 
 template <class... Args>
-void error(fmt::format_string<Args...> f, Args&&... args) { write(-1, fmt::format(f, std::forward<Args>(args)...)); }
+void error(fmt::format_string<Args...> f, Args&&... args) {
+  write(-1, fmt::format(f, std::forward<Args>(args)...));
+}
 template <class... Args>
 void warn(fmt::format_string<Args...> f, Args&&... args) {
   write(-1, "Warning: " + fmt::format(f, std::forward<Args>(args)...));
 }
 template <class... Args>
-void info(fmt::format_string<Args...> f, Args&&... args) { write(0, fmt::format(f, std::forward<Args>(args)...)); }
+void info(fmt::format_string<Args...> f, Args&&... args) {
+  write(0, fmt::format(f, std::forward<Args>(args)...));
+}
 template <class... Args>
-void detail(fmt::format_string<Args...> f, Args&&... args) { write(1, fmt::format(f, std::forward<Args>(args)...)); }
+void detail(fmt::format_string<Args...> f, Args&&... args) {
+  write(1, fmt::format(f, std::forward<Args>(args)...));
+}
 template <class... Args>
-void debug(fmt::format_string<Args...> f, Args&&... args) { write(2, fmt::format(f, std::forward<Args>(args)...)); }
+void debug(fmt::format_string<Args...> f, Args&&... args) {
+  write(2, fmt::format(f, std::forward<Args>(args)...));
+}
 
 }  // namespace vz::log

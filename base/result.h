@@ -14,31 +14,31 @@ namespace vz {
 
 // What went wrong, as far as a caller may act on it. cli/exit_codes.cpp maps each to vzctl's exit status.
 enum class Code {
-  system,              // the kernel or a helper program refused
-  usage,               // bad command line
-  invalid,             // bad value, bad CTID, malformed foreign input
-  unsupported,         // this host lacks a feature
-  not_found,           // generic absence
-  exists,              // generic presence
-  denied,              // not permitted
-  timeout,             // a deadline passed
-  peer,                // the other side of a channel died or broke the protocol
-  cancelled,           // by a signal (Ctrl-C)
-  in_doubt,            // the peer may or may not have done it: ask before acting
-  locked,              // another operation holds the container
-  no_global_config,    // vz.conf missing
-  no_ct_config,        // CTID.conf missing
-  running,             // must be stopped first
-  not_running,         // must be running
+  system,            // the kernel or a helper program refused
+  usage,             // bad command line
+  invalid,           // bad value, bad CTID, malformed foreign input
+  unsupported,       // this host lacks a feature
+  not_found,         // generic absence
+  exists,            // generic presence
+  denied,            // not permitted
+  timeout,           // a deadline passed
+  peer,              // the other side of a channel died or broke the protocol
+  cancelled,         // by a signal (Ctrl-C)
+  in_doubt,          // the peer may or may not have done it: ask before acting
+  locked,            // another operation holds the container
+  no_global_config,  // vz.conf missing
+  no_ct_config,      // CTID.conf missing
+  running,           // must be stopped first
+  not_running,       // must be running
   mounted,
   not_mounted,
-  no_private,          // private area missing
+  no_private,  // private area missing
   private_exists,
   no_space,
-  bad_template,        // no init or shell in it
+  bad_template,  // no init or shell in it
   template_missing,
-  template_unset,      // no OSTEMPLATE
-  private_failed,      // private area cannot be made
+  template_unset,  // no OSTEMPLATE
+  private_failed,  // private area cannot be made
   mount_failed,
   umount_failed,
   destroy_failed,
@@ -63,9 +63,9 @@ enum class Code {
   config_sample_missing,
   checkpoint_failed,
   restore_failed,
-  connect_failed,      // the other host
+  connect_failed,  // the other host
   copy_failed,
-  cpu_mismatch,        // the other host's CPU lacks what running programs may use
+  cpu_mismatch,  // the other host's CPU lacks what running programs may use
 };
 constexpr Code kLastCode = Code::cpu_mismatch;
 
@@ -131,16 +131,16 @@ Error with_context(Error e, fmt::format_string<Args...> f, Args&&... args) {
 #define VZ_CAT(a, b) VZ_CAT2(a, b)
 
 // TRY(expr [, "context {}", args...]): on failure return its Error, with the formatted context in front.
-#define TRY(expr, ...) \
-  do { \
-    if (auto try_r_ = (expr); !try_r_) \
+#define TRY(expr, ...)                                                                         \
+  do {                                                                                         \
+    if (auto try_r_ = (expr); !try_r_)                                                         \
       return ::vz::detail::with_context(std::move(try_r_).error() __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)
 
 // TRY_AS(declaration, expr [, "context {}", args...]): the same, and binds the value.
-#define TRY_AS(decl, expr, ...) \
-  auto VZ_CAT(try_r_, __LINE__) = (expr); \
-  if (!VZ_CAT(try_r_, __LINE__)) \
+#define TRY_AS(decl, expr, ...)                                                                                \
+  auto VZ_CAT(try_r_, __LINE__) = (expr);                                                                      \
+  if (!VZ_CAT(try_r_, __LINE__))                                                                               \
     return ::vz::detail::with_context(std::move(VZ_CAT(try_r_, __LINE__)).error() __VA_OPT__(, ) __VA_ARGS__); \
   decl = std::move(*VZ_CAT(try_r_, __LINE__))
 

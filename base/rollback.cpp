@@ -6,7 +6,8 @@ namespace vz {
 
 void Rollback::run() {
   for (; !steps_.empty(); steps_.pop_back())
-    if (auto r = steps_.back().undo(); !r) log::warn("undo '{}' failed, continuing: {}", steps_.back().what, r.error().text);
+    if (auto r = steps_.back().undo(); !r)
+      log::warn("undo '{}' failed, continuing: {}", steps_.back().what, r.error().text);
 }
 
 }  // namespace vz

@@ -17,7 +17,9 @@ class Rollback {
   Rollback& operator=(const Rollback&) = delete;
   ~Rollback() { run(); }
 
-  void add(std::string what, std::function<Result<void>()> undo) { steps_.push_back({std::move(what), std::move(undo)}); }
+  void add(std::string what, std::function<Result<void>()> undo) {
+    steps_.push_back({std::move(what), std::move(undo)});
+  }
   // Everything worked: forget the steps.
   void commit() { steps_.clear(); }
   // Undo now.

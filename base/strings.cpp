@@ -26,7 +26,8 @@ std::string_view trim(std::string_view s) {
 std::vector<std::string_view> split(std::string_view s, char sep) {
   std::vector<std::string_view> out;
   if (s.empty()) return out;
-  for (size_t pos; (pos = s.find(sep)) != std::string_view::npos; s.remove_prefix(pos + 1)) out.push_back(s.substr(0, pos));
+  for (size_t pos; (pos = s.find(sep)) != std::string_view::npos; s.remove_prefix(pos + 1))
+    out.push_back(s.substr(0, pos));
   out.push_back(s);
   return out;
 }
@@ -66,15 +67,18 @@ std::optional<uint64_t> parse_u64(std::string_view s) {
 }
 
 std::string replace_all(std::string s, std::string_view from, std::string_view to) {
-  for (size_t pos = 0; (pos = s.find(from, pos)) != std::string::npos; pos += to.size()) s.replace(pos, from.size(), to);
+  for (size_t pos = 0; (pos = s.find(from, pos)) != std::string::npos; pos += to.size())
+    s.replace(pos, from.size(), to);
   return s;
 }
 
 std::string printable(std::string_view s) {
   std::string out;
   for (const char c : s) {
-    if (c >= ' ' && c <= '~') out += c;
-    else out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    if (c >= ' ' && c <= '~')
+      out += c;
+    else
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
   }
   return out;
 }

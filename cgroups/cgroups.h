@@ -34,23 +34,23 @@ struct Limits {
 };
 
 struct Usage {
-  uint64_t memory = 0;                   // bytes, now
-  uint64_t memory_max = 0;               // bytes, ever (0 where the kernel does not tell)
-  uint64_t memory_failures = 0;          // times the limit was hit
-  uint64_t swap = 0;                     // bytes
+  uint64_t memory = 0;           // bytes, now
+  uint64_t memory_max = 0;       // bytes, ever (0 where the kernel does not tell)
+  uint64_t memory_failures = 0;  // times the limit was hit
+  uint64_t swap = 0;             // bytes
   uint64_t pids = 0;
   uint64_t pids_failures = 0;
-  uint64_t cpu_ns = 0;                   // CPU time used
+  uint64_t cpu_ns = 0;  // CPU time used
 };
 
 // Where the hierarchies of this host are. Empty: controller absent.
 struct Host {
-  std::string v2_mount;                  // cgroup2 mount point: "/sys/fs/cgroup" or "/sys/fs/cgroup/unified"
+  std::string v2_mount;  // cgroup2 mount point: "/sys/fs/cgroup" or "/sys/fs/cgroup/unified"
   struct Controller {
-    std::string name;                    // "memory"
-    std::string v1_mount;                // empty: it lives on v2
+    std::string name;      // "memory"
+    std::string v1_mount;  // empty: it lives on v2
   };
-  std::vector<Controller> controllers;   // those that exist at all, each once
+  std::vector<Controller> controllers;  // those that exist at all, each once
   const Controller* find(std::string_view name) const;
 };
 
@@ -64,7 +64,7 @@ struct Knob {
   std::string controller;
   std::string file;
   std::string value;
-  bool optional = false;                 // absence of the file is no error (e.g. swap accounting off)
+  bool optional = false;  // absence of the file is no error (e.g. swap accounting off)
   bool operator==(const Knob&) const = default;
 };
 // Pure: the writes that bring a CT's groups to LIMITS, in the order they must be made (twins in v1/ and v2/).
@@ -87,8 +87,8 @@ class Group {
     sys::UniqueFd v2_dir;
     std::vector<sys::UniqueFd> v1_tasks;
   };
-  Result<Entry> open_for_init() const;   // v2: ct
-  Result<Entry> open_for_exec() const;   // v2: ct/vz.exec, made when missing
+  Result<Entry> open_for_init() const;  // v2: ct
+  Result<Entry> open_for_exec() const;  // v2: ct/vz.exec, made when missing
   // cgroup2 directory, made when missing, for our own processes that outlive their caller: MOUNT/vz/supervisors. In the
   // caller's group they would end with the systemd unit it belongs to.
   Result<sys::UniqueFd> open_for_supervisor() const;
@@ -96,9 +96,9 @@ class Group {
   static Result<void> join(const Entry& entry);
 
   bool exists() const;
-  Result<std::vector<pid_t>> processes() const;   // host PIDs, whole subtree, one per process (not thread), sorted
+  Result<std::vector<pid_t>> processes() const;  // host PIDs, whole subtree, one per process (not thread), sorted
   Result<Usage> usage() const;
-  Result<uint64_t> pids() const;         // of usage(), alone
+  Result<uint64_t> pids() const;  // of usage(), alone
   // Stops every process (v2 cgroup.freeze where the kernel has it, else v1 freezer) and waits until it is done.
   Result<void> freeze(std::chrono::milliseconds timeout) const;
   Result<void> thaw() const;
@@ -108,22 +108,22 @@ class Group {
   // Removes all directories, deepest first; absent is fine, EBUSY is retried for a moment (dying processes).
   Result<void> remove() const;
 
-  // The guest's subtree as directories with owners and what the guest set in them, for a restore elsewhere: paths relative to
-  // `ct`, parents first; "." is `ct` itself and there only when the guest passes controllers on from it.
+  // The guest's subtree as directories with owners and what the guest set in them, for a restore elsewhere: paths
+  // relative to `ct`, parents first; "." is `ct` itself and there only when the guest passes controllers on from it.
   struct Setting {
-    std::string file;                    // "memory.max", "cgroup.subtree_control"
-    std::string value;                   // as the kernel prints it
+    std::string file;   // "memory.max", "cgroup.subtree_control"
+    std::string value;  // as the kernel prints it
   };
   struct Directory {
     std::string path;
-    uid_t uid = 0;                       // as seen in the CT (0-based)
+    uid_t uid = 0;  // as seen in the CT (0-based)
     gid_t gid = 0;
     std::vector<Setting> settings = {};  // on v2; in the order they must be made
   };
   Result<std::vector<Directory>> guest_tree(uid_t owner) const;
   Result<void> make_guest_tree(const std::vector<Directory>& tree, uid_t owner) const;
-  // The settings, in directories that are there. A group that passes controllers on takes no processes: to be called when
-  // init has left the root of the tree.
+  // The settings, in directories that are there. A group that passes controllers on takes no processes: to be called
+  // when init has left the root of the tree.
   Result<void> set_guest_tree(const std::vector<Directory>& tree, uid_t owner) const;
 
   const std::string& name() const { return name_; }

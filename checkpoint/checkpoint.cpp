@@ -15,7 +15,8 @@ namespace vz::checkpoint {
 using namespace std::chrono_literals;
 
 Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
-  if (!state::running(host.paths, ct.id)) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
+  if (!state::running(host.paths, ct.id))
+    return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   log::info("Setting up checkpoint...");
   const std::string dir = ct.dump_dir(host), half = dir + ".tmp";
   TRY(sys::make_dirs(host.conf.dumpdir, 0700));
@@ -24,10 +25,10 @@ Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
   TRY(sys::make_dirs(half, kImageDirMode));
   log::info("\tdump...");
   DumpOptions options{.dir = half, .when_dumped = [&]() -> Result<void> {
-    // The guest ends when this returns: from here on the dump is all there is of it.
-    if (::rename(half.c_str(), dir.c_str()) != 0) return fail_sys(errno, "rename '{}'", half);
-    return sys::sync_fs(dir);
-  }};
+                        // The guest ends when this returns: from here on the dump is all there is of it.
+                        if (::rename(half.c_str(), dir.c_str()) != 0) return fail_sys(errno, "rename '{}'", half);
+                        return sys::sync_fs(dir);
+                      }};
   auto dumped = dump(host, ct, options);
   if (!dumped) {
     // Kept for its log; never taken for a dump.
@@ -42,7 +43,8 @@ Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
 }
 
 Result<void> resume(const runtime::Host& host, const runtime::Container& ct) {
-  if (state::running(host.paths, ct.id)) return fail(Code::running, "Unable to perform restore: container already running");
+  if (state::running(host.paths, ct.id))
+    return fail(Code::running, "Unable to perform restore: container already running");
   const std::string dir = ct.dump_dir(host);
   if (!sys::exists(dir)) return fail(Code::restore_failed, "There is no dump {} to restore from", dir);
   log::info("Restoring container ...");

@@ -12,20 +12,20 @@ namespace vz::checkpoint {
 
 constexpr std::string_view kFirstImage = "inventory.img";
 
-// What stops a dump, found by looking at /proc only, in words with the process named; empty: nothing known. Cheap; the CT is
-// not touched. (Programs entered from outside, io_uring, ...)
+// What stops a dump, found by looking at /proc only, in words with the process named; empty: nothing known. Cheap; the
+// CT is not touched. (Programs entered from outside, io_uring, ...)
 Result<std::vector<std::string>> obstacles(const runtime::Host& host, const runtime::Container& ct);
 
-// criu reads images as the container's root, which is nobody here, through an open descriptor: the directory lets everybody in,
-// the one above it nobody (0700).
+// criu reads images as the container's root, which is nobody here, through an open descriptor: the directory lets
+// everybody in, the one above it nobody (0700).
 constexpr unsigned kImageDirMode = 0755;
 
 struct DumpOptions {
-  std::string dir = {};                               // exists, empty; gets criu's images and our own files beside them
+  std::string dir = {};  // exists, empty; gets criu's images and our own files beside them
   // Called in this order; an error of any lets the CT go on as if nothing had happened. Empty: success.
-  std::function<Result<void>()> when_prepared = {};   // our own files are there, the CT still runs
-  std::function<Result<void>()> when_frozen = {};     // the CT stands still; criu waits for this before it begins to dump
-  std::function<Result<void>()> when_dumped = {};     // everything is written; success ends the CT here
+  std::function<Result<void>()> when_prepared = {};  // our own files are there, the CT still runs
+  std::function<Result<void>()> when_frozen = {};  // the CT stands still; criu waits for this before it begins to dump
+  std::function<Result<void>()> when_dumped = {};  // everything is written; success ends the CT here
 };
 // Code::checkpoint_failed, Code::not_running. On error the CT runs on.
 Result<void> dump(const runtime::Host& host, const runtime::Container& ct, const DumpOptions& options);
@@ -35,17 +35,18 @@ bool made_links(const std::string& dir);
 
 struct RestoreOptions {
   std::string dir = {};
-  // criu is started while its images are still on their way: what it reads first, kFirstImage, is a FIFO in DIR, into which
-  // somebody writes it when all others are there. Our own files are in DIR from the beginning.
+  // criu is started while its images are still on their way: what it reads first, kFirstImage, is a FIFO in DIR, into
+  // which somebody writes it when all others are there. Our own files are in DIR from the beginning.
   bool images_follow = false;
   // Called when the CT is whole again but still stands still and nobody outside has heard of it; an error undoes it.
   std::function<Result<void>()> before_release = {};
 };
-// The CT is not running; it gets mounted when it is not. A supervisor is its parent afterwards. Code::restore_failed; on
-// error nothing of it is left.
+// The CT is not running; it gets mounted when it is not. A supervisor is its parent afterwards. Code::restore_failed;
+// on error nothing of it is left.
 Result<void> restore(const runtime::Host& host, const runtime::Container& ct, const RestoreOptions& options);
 
-// suspend: dump into DUMPDIR/Dump.CTID, clean up, unmount. resume: restore from there and remove it. Both say what vzctl says.
+// suspend: dump into DUMPDIR/Dump.CTID, clean up, unmount. resume: restore from there and remove it. Both say what
+// vzctl says.
 Result<void> suspend(const runtime::Host& host, const runtime::Container& ct);
 Result<void> resume(const runtime::Host& host, const runtime::Container& ct);
 

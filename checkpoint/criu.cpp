@@ -25,7 +25,8 @@ using sys::UniqueFd;
 
 constexpr const char* kPrivateCopy = "/var/lib/vessel/criu/criu";
 
-// The hook program connects here. An abstract name: no file to leave behind; only root of this network namespace is heard.
+// The hook program connects here. An abstract name: no file to leave behind; only root of this network namespace is
+// heard.
 struct HookSocket {
   UniqueFd fd;
   std::string name;
@@ -69,7 +70,8 @@ Result<void> answer(const HookSocket& socket, const Hook& hook) {
 std::vector<std::string> command_line(const std::string& program, const CriuRun& run) {
   std::vector<std::string> argv = {program};
   argv.insert(argv.end(), run.args.begin(), run.args.end());
-  for (const std::string& a : {std::string("-D"), run.image_dir, std::string("-o"), run.log_name, std::string("-v2")}) argv.push_back(a);
+  for (const std::string& a : {std::string("-D"), run.image_dir, std::string("-o"), run.log_name, std::string("-v2")})
+    argv.push_back(a);
   if (run.hook) {
     argv.emplace_back("--action-script");
     argv.push_back(sys::helper_path("vz-criu-hook"));
@@ -94,7 +96,8 @@ Result<std::string> criu_program(const runtime::Host& host) {
   if (::access(kPrivateCopy, X_OK) == 0) return std::string(kPrivateCopy);
   for (const char* path : {"/usr/sbin/criu", "/usr/local/sbin/criu"})
     if (::access(path, X_OK) == 0) return std::string(path);
-  return fail(Code::unsupported, "criu is not installed: install the package 'criu', or run scripts/setup for a private copy");
+  return fail(Code::unsupported,
+              "criu is not installed: install the package 'criu', or run scripts/setup for a private copy");
 }
 
 Result<std::string> criu_version(const std::string& program) {
@@ -113,7 +116,8 @@ Result<void> run_criu(const runtime::Host& host, const CriuRun& run) {
     command.env.push_back("VESSEL_HOOK=" + socket.name);
   }
   const char* path = ::getenv("PATH");
-  command.env.push_back(fmt::format("PATH={}:{}", sys::parent_dir(sys::helper_path("criu/tar")), path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"));
+  command.env.push_back(fmt::format("PATH={}:{}", sys::parent_dir(sys::helper_path("criu/tar")),
+                                    path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"));
   command.before_exec = run.before_exec;
   TRY_AS(sys::Forked criu, sys::start(command));
   const auto deadline = Clock::now() + run.timeout;
@@ -138,7 +142,8 @@ Result<void> run_criu(const runtime::Host& host, const CriuRun& run) {
   if (status.ok()) return {};
   const std::string log_path = run.image_dir + "/" + run.log_name;
   const std::string reason = first_error(sys::read_file(log_path, 64u << 20).value_or(""));
-  return fail(Code::system, "criu failed ({}){}{} (log: {})", status.text(), reason.empty() ? "" : ": ", reason, log_path);
+  return fail(Code::system, "criu failed ({}){}{} (log: {})", status.text(), reason.empty() ? "" : ": ", reason,
+              log_path);
 }
 
 }  // namespace vz::checkpoint

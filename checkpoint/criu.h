@@ -17,9 +17,9 @@ Result<std::string> criu_program(const runtime::Host& host);
 // "4.2.1".
 Result<std::string> criu_version(const std::string& program);
 
-// What criu tells at a stage of its work: "post-dump", "setup-namespaces", "post-restore" ... and, on restore, the host PID of
-// the new init. An error answer makes criu fail there: before "post-restore" (included) the restored tree is killed, at
-// "post-dump" the dumped one goes on running.
+// What criu tells at a stage of its work: "post-dump", "setup-namespaces", "post-restore" ... and, on restore, the host
+// PID of the new init. An error answer makes criu fail there: before "post-restore" (included) the restored tree is
+// killed, at "post-dump" the dumped one goes on running.
 struct HookCall {
   std::string action;
   pid_t init = 0;
@@ -27,15 +27,16 @@ struct HookCall {
 using Hook = std::function<Result<void>(const HookCall&)>;
 
 struct CriuRun {
-  std::vector<std::string> args;        // "dump", "-t", "7" ...; -D, -o, -v and the hook are added
+  std::vector<std::string> args;  // "dump", "-t", "7" ...; -D, -o, -v and the hook are added
   std::string image_dir;
-  std::string log_name;                 // "dump.log", in image_dir
-  Hook hook;                            // empty: none
+  std::string log_name;  // "dump.log", in image_dir
+  Hook hook;             // empty: none
   std::function<Result<void>()> before_exec;
   std::chrono::milliseconds timeout = std::chrono::minutes(2);
 };
-// Runs criu to its end, answering hooks meanwhile. On failure the error carries the hook's own error or the first "Error"
-// line of criu's log. The process that calls is criu's parent (and, with --restore-sibling, that of the restored init).
+// Runs criu to its end, answering hooks meanwhile. On failure the error carries the hook's own error or the first
+// "Error" line of criu's log. The process that calls is criu's parent (and, with --restore-sibling, that of the
+// restored init).
 Result<void> run_criu(const runtime::Host& host, const CriuRun& run);
 
 // First line of a log that says what went wrong, without criu's source position. Pure.

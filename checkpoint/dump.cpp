@@ -25,7 +25,8 @@ Result<void> save_our_part(const runtime::Container& ct, const state::Running& r
 Result<void> dump(const runtime::Host& host, const runtime::Container& stored, const DumpOptions& options) {
   TRY_AS(const runtime::Container ct, runtime::live_container(host, stored));
   TRY_AS(std::vector<std::string> in_the_way, obstacles(host, ct));
-  if (!in_the_way.empty()) return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(in_the_way, "; "));
+  if (!in_the_way.empty())
+    return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(in_the_way, "; "));
   const auto running = state::running(host.paths, ct.id);
   if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   TRY(save_our_part(ct, *running, options.dir));
@@ -33,7 +34,8 @@ Result<void> dump(const runtime::Host& host, const runtime::Container& stored, c
     TRY(sys::replace_file(fmt::format("{}/{}", options.dir, kConfFile), conf, 0600));
   CriuRun run;
   run.args = {"dump", "-t", std::to_string(running->init), "--evasive-devices"};
-  for (const auto& part : {common_options(), dump_externals()}) run.args.insert(run.args.end(), part.begin(), part.end());
+  for (const auto& part : {common_options(), dump_externals()})
+    run.args.insert(run.args.end(), part.begin(), part.end());
   run.image_dir = options.dir;
   run.log_name = "dump.log";
   // "network-lock" comes when every process is seized and before anything is read of them.

@@ -10,10 +10,12 @@
 
 namespace vz::checkpoint {
 
-constexpr std::string_view kNetFile = "vessel-net.json";       // net::save_state
-constexpr std::string_view kCgroupFile = "vessel-cgroups";     // "UID GID PATH" lines, parents first, each followed by "=FILE VALUE" lines
-constexpr std::string_view kConfFile = "vessel-live.conf";     // CTID.conf with what was set without --save; absent: nothing was
-constexpr std::string_view kSinceFile = "vessel-since";        // seconds since the epoch of the first start
+constexpr std::string_view kNetFile = "vessel-net.json";  // net::save_state
+constexpr std::string_view kCgroupFile =
+    "vessel-cgroups";  // "UID GID PATH" lines, parents first, each followed by "=FILE VALUE" lines
+constexpr std::string_view kConfFile =
+    "vessel-live.conf";  // CTID.conf with what was set without --save; absent: nothing was
+constexpr std::string_view kSinceFile = "vessel-since";  // seconds since the epoch of the first start
 
 std::string print_tree(const std::vector<cgroups::Group::Directory>& tree);
 // Code::invalid on malformed text, ids outside 0..65535, absolute paths or ".." in it: a peer may have written it.

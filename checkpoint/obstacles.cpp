@@ -44,7 +44,8 @@ Result<std::vector<std::string>> obstacles(const runtime::Host& host, const runt
   std::vector<std::string> out;
   for (const pid_t pid : pids)
     if (entered(pid, running->init, members))
-      out.push_back(fmt::format("process {} ({}) was entered from outside (vzctl exec or enter): close it first", pid, command_of(pid)));
+      out.push_back(fmt::format("process {} ({}) was entered from outside (vzctl exec or enter): close it first", pid,
+                                command_of(pid)));
   return out;
 }
 

@@ -39,8 +39,8 @@ Result<OurPart> load_our_part(const std::string& dir) {
   return part;
 }
 
-// In the child that becomes criu: a mount namespace of its own in which VE_ROOT is the idmapped tree, so that criu's root is
-// a plain mount point and nothing of it shows on the host.
+// In the child that becomes criu: a mount namespace of its own in which VE_ROOT is the idmapped tree, so that criu's
+// root is a plain mount point and nothing of it shows on the host.
 Result<void> see_root(const runtime::Container& ct, int tree) {
   if (::unshare(CLONE_NEWNS) != 0) return fail_sys(errno, "mount namespace");
   TRY(sys::make_private("/"));
@@ -48,7 +48,8 @@ Result<void> see_root(const runtime::Container& ct, int tree) {
 }
 
 // With what `set` had changed without --save; its places are today's.
-Result<runtime::Container> as_dumped(const runtime::Host& host, const runtime::Container& stored, const std::string& dir) {
+Result<runtime::Container> as_dumped(const runtime::Host& host, const runtime::Container& stored,
+                                     const std::string& dir) {
   const auto conf = sys::read_file(fmt::format("{}/{}", dir, kConfFile));
   if (!conf) return conf.error().sys_errno == ENOENT ? Result<runtime::Container>(stored) : conf.error();
   TRY_AS(runtime::Container ct, runtime::make_container(host, stored.id, config::File::parse(*conf)));
@@ -59,7 +60,8 @@ Result<runtime::Container> as_dumped(const runtime::Host& host, const runtime::C
 CriuRun restore_run(const runtime::Container& ct, const RestoreOptions& options) {
   CriuRun run;
   run.args = {"restore", "--restore-detached", "--restore-sibling", "--root", ct.area.root_dir};
-  for (const auto& part : {common_options(), restore_externals()}) run.args.insert(run.args.end(), part.begin(), part.end());
+  for (const auto& part : {common_options(), restore_externals()})
+    run.args.insert(run.args.end(), part.begin(), part.end());
   run.image_dir = options.dir;
   run.log_name = "restore.log";
   if (options.images_follow) run.timeout = std::chrono::hours(48);  // the dump's time, and the network's
@@ -75,7 +77,8 @@ Result<void> bring_network(const runtime::Container& ct, const OurPart& part, pi
 
 // There is no way back from these two: what fails is told, and the CT runs.
 void appear(const runtime::Container& ct) {
-  if (auto seen = runtime::expose_network(ct); !seen) log::warn("CT {} runs, but: network: {}", ct.id, seen.error().text);
+  if (auto seen = runtime::expose_network(ct); !seen)
+    log::warn("CT {} runs, but: network: {}", ct.id, seen.error().text);
 }
 
 // Takes some milliseconds, so it waits until the programs run.
@@ -132,7 +135,8 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
 
 Result<void> restore(const runtime::Host& host, const runtime::Container& stored, const RestoreOptions& options) {
   TRY_AS(const runtime::Container ct, as_dumped(host, stored, options.dir));
-  if (state::running(host.paths, ct.id)) return fail(Code::running, "Unable to perform restore: container already running");
+  if (state::running(host.paths, ct.id))
+    return fail(Code::running, "Unable to perform restore: container already running");
   TRY(runtime::clean_up(host, ct, runtime::Leave::mounted));
   Rollback undo;
   if (!storage::is_mounted(ct.area)) {
@@ -140,7 +144,8 @@ Result<void> restore(const runtime::Host& host, const runtime::Container& stored
     undo.add("unmount", [area = ct.area] { return storage::umount(area); });
   }
   auto restored = runtime::run_under_supervisor(host, ct, [&] { return launch(host, ct, options); });
-  if (!restored && restored.error().code == Code::system) return std::move(restored).error().with_code(Code::restore_failed);
+  if (!restored && restored.error().code == Code::system)
+    return std::move(restored).error().with_code(Code::restore_failed);
   TRY(restored);
   undo.commit();
   return {};

@@ -13,10 +13,14 @@ Result<int> run_suspend(Context& ctx) {
   TRY_AS(Parsed p, parse_only_options(ctx.args, kSuspendOptions));
   if (p.items.size() > 1) return fail(Code::usage, "Invalid syntax: only one sub command may be used");
   TRY_AS(runtime::Container ct, container(ctx));
-  if (p.has("suspend")) TRY(checkpoint::freeze(ctx.host, ct));
-  else if (p.has("resume")) TRY(checkpoint::thaw(ctx.host, ct));
-  else if (p.has("kill")) TRY(runtime::stop(ctx.host, ct, {.fast = true}));
-  else TRY(checkpoint::suspend(ctx.host, ct));
+  if (p.has("suspend"))
+    TRY(checkpoint::freeze(ctx.host, ct));
+  else if (p.has("resume"))
+    TRY(checkpoint::thaw(ctx.host, ct));
+  else if (p.has("kill"))
+    TRY(runtime::stop(ctx.host, ct, {.fast = true}));
+  else
+    TRY(checkpoint::suspend(ctx.host, ct));
   return 0;
 }
 
@@ -29,7 +33,14 @@ Result<int> run_resume(Context& ctx) {
 
 }  // namespace
 
-constinit const Command kSuspend = {"suspend", "chkpnt", "[--suspend | --resume | --kill]", "save its running state to disk and stop it", "suspending", true, run_suspend};
-constinit const Command kResume = {"resume", "restore", "", "continue from the saved state", "restoring", true, run_resume};
+constinit const Command kSuspend = {"suspend",
+                                    "chkpnt",
+                                    "[--suspend | --resume | --kill]",
+                                    "save its running state to disk and stop it",
+                                    "suspending",
+                                    true,
+                                    run_suspend};
+constinit const Command kResume = {"resume",    "restore", "",        "continue from the saved state",
+                                   "restoring", true,      run_resume};
 
 }  // namespace vz::cli

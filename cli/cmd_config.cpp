@@ -62,7 +62,14 @@ Result<int> run_set(Context& ctx) {
 
 }  // namespace
 
-constinit const Command kCreate = {"create", "", "[--ostemplate NAME] [--config NAME] [--PARAMETER...]", "make it from an OS template", "creating", false, run_create};
-constinit const Command kSet = {"set", "", "--PARAMETER VALUE... [--save]", "change it, live where possible", "setting", false, run_set};
+constinit const Command kCreate = {"create",
+                                   "",
+                                   "[--ostemplate NAME] [--config NAME] [--PARAMETER...]",
+                                   "make it from an OS template",
+                                   "creating",
+                                   false,
+                                   run_create};
+constinit const Command kSet = {
+    "set", "", "--PARAMETER VALUE... [--save]", "change it, live where possible", "setting", false, run_set};
 
 }  // namespace vz::cli

@@ -18,10 +18,13 @@ namespace {
 
 constexpr Option kStartOptions[] = {{"force"}, {"wait"}, {"skip-fsck"}, {"skip-remount"}, {"skip_ve_setup"}};
 constexpr Option kStopOptions[] = {{"fast"}, {"skip-umount"}};
-constexpr Option kRestartOptions[] = {{"force"}, {"wait"}, {"skip-fsck"}, {"skip-remount"}, {"skip_ve_setup"}, {"fast"}, {"skip-umount"}};
+constexpr Option kRestartOptions[] = {{"force"},         {"wait"}, {"skip-fsck"},  {"skip-remount"},
+                                      {"skip_ve_setup"}, {"fast"}, {"skip-umount"}};
 
 runtime::StartOptions start_options(const Parsed& p) { return {.force = p.has("force"), .wait = p.has("wait")}; }
-runtime::StopOptions stop_options(const Parsed& p) { return {.fast = p.has("fast"), .skip_umount = p.has("skip-umount")}; }
+runtime::StopOptions stop_options(const Parsed& p) {
+  return {.fast = p.has("fast"), .skip_umount = p.has("skip-umount")};
+}
 
 // A dump waits for this CT: continue there; when that fails, boot.
 Result<void> start_or_resume(const Context& ctx, const runtime::Container& ct, const runtime::StartOptions& options) {
@@ -106,13 +109,18 @@ Result<int> run_ended(Context& ctx) {
 
 }  // namespace
 
-constinit const Command kStart = {"start", "", "[--wait] [--force]", "boot it (or continue where it was suspended)", "starting", true, run_start};
-constinit const Command kStop = {"stop", "", "[--fast] [--skip-umount]", "shut it down (--fast: kill)", "stopping", true, run_stop};
-constinit const Command kRestart = {"restart", "", "[--wait] [--force] [--fast]", "stop, then start", "restarting", true, run_restart};
-constinit const Command kDestroy = {"destroy", "delete", "", "remove it with everything in it", "destroying", true, run_destroy};
+constinit const Command kStart = {
+    "start", "", "[--wait] [--force]", "boot it (or continue where it was suspended)", "starting", true, run_start};
+constinit const Command kStop = {"stop", "",      "[--fast] [--skip-umount]", "shut it down (--fast: kill)", "stopping",
+                                 true,   run_stop};
+constinit const Command kRestart = {
+    "restart", "", "[--wait] [--force] [--fast]", "stop, then start", "restarting", true, run_restart};
+constinit const Command kDestroy = {"destroy",    "delete", "",         "remove it with everything in it",
+                                    "destroying", true,     run_destroy};
 constinit const Command kMount = {"mount", "", "", "mount its files on VE_ROOT", "mounting", true, run_mount};
 constinit const Command kUmount = {"umount", "", "", "unmount them", "unmounting", true, run_umount};
-constinit const Command kStatus = {"status", "", "", "one line: exists, mounted, running, suspended", "", false, run_status};
+constinit const Command kStatus = {"status", "",    "",        "one line: exists, mounted, running, suspended",
+                                   "",       false, run_status};
 constinit const Command kEnded = {"ct-ended", "", "WAIT_STATUS", "", "", false, run_ended};
 
 }  // namespace vz::cli

@@ -16,29 +16,29 @@ namespace vz::cli {
 struct Context {
   runtime::Host host;
   config::CtId id = 0;
-  std::vector<std::string> args;     // after the CTID
+  std::vector<std::string> args;  // after the CTID
   bool skip_lock = false;
 };
 
 struct Command {
-  std::string_view name, alias;      // alias may be empty
-  std::string_view args, summary;    // for usage
-  std::string_view lock_status;      // word in the lock file; empty: the command takes no lock
-  bool needs_config;                 // CTID.conf must exist
-  Result<int> (*run)(Context&);      // exit status
+  std::string_view name, alias;    // alias may be empty
+  std::string_view args, summary;  // for usage
+  std::string_view lock_status;    // word in the lock file; empty: the command takes no lock
+  bool needs_config;               // CTID.conf must exist
+  Result<int> (*run)(Context&);    // exit status
 };
 
-extern const Command kStart, kStop, kRestart, kDestroy, kMount, kUmount, kStatus;              // cmd_lifecycle.cpp
-extern const Command kCreate, kSet;                                                            // cmd_config.cpp
-extern const Command kExec, kExec2, kEnter;                                                    // cmd_exec.cpp
-extern const Command kSuspend, kResume;                                                        // cmd_checkpoint.cpp
-extern const Command kEnded;                                                                   // cmd_lifecycle.cpp
-std::span<const Command* const> commands();                                                    // vzctl.cpp
+extern const Command kStart, kStop, kRestart, kDestroy, kMount, kUmount, kStatus;  // cmd_lifecycle.cpp
+extern const Command kCreate, kSet;                                                // cmd_config.cpp
+extern const Command kExec, kExec2, kEnter;                                        // cmd_exec.cpp
+extern const Command kSuspend, kResume;                                            // cmd_checkpoint.cpp
+extern const Command kEnded;                                                       // cmd_lifecycle.cpp
+std::span<const Command* const> commands();                                        // vzctl.cpp
 
 // ---- options of one command --------------------------------------------------------------------------------------
 
 struct Option {
-  std::string_view name;             // without "--"
+  std::string_view name;  // without "--"
   bool has_value = false;
   char short_name = 0;
 };
@@ -47,10 +47,10 @@ struct Parsed {
     std::string_view name;
     std::string value;
   };
-  std::vector<Item> items;           // in order
+  std::vector<Item> items;  // in order
   std::vector<std::string> rest;
   bool has(std::string_view name) const;
-  std::optional<std::string> value(std::string_view name) const;   // the last one
+  std::optional<std::string> value(std::string_view name) const;  // the last one
 };
 // getopt_long(3): abbreviations, "--name value", "--name=value"; words that are no options go to `rest`. Code::usage.
 Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<const Option> options);

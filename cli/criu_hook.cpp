@@ -1,5 +1,6 @@
-// vz-criu-hook: criu's action script. Tells the vzctl that runs criu (abstract socket $VESSEL_HOOK) which stage has come and
-// waits for its word; a vzctl that died is a "no", so that a dump lets the container go on and a restore is undone.
+// vz-criu-hook: criu's action script. Tells the vzctl that runs criu (abstract socket $VESSEL_HOOK) which stage has
+// come and waits for its word; a vzctl that died is a "no", so that a dump lets the container go on and a restore is
+// undone.
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-// tar, as criu calls it for what a tmpfs holds (it comes first in criu's PATH): tar itself, but without its --gzip. All of
-// it happens while the container stands still, gzip packs some 40 MB a second, and each call would start a shell and gzip
-// besides. What is packed nevertheless, by another criu, is still read.
+// tar, as criu calls it for what a tmpfs holds (it comes first in criu's PATH): tar itself, but without its --gzip. All
+// of it happens while the container stands still, gzip packs some 40 MB a second, and each call would start a shell and
+// gzip besides. What is packed nevertheless, by another criu, is still read.
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

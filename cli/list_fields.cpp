@@ -57,10 +57,16 @@ json json_of(const Flag& v) { return v ? json(*v) : json(); }
 
 template <auto Get>
 constexpr Field field(std::string_view name, std::string_view header, int width, bool in_json = true) {
-  return {name, header, width, in_json, [](const Listed& c) { return text_of(Get(c)); }, [](const Listed& c) { return json_of(Get(c)); }};
+  return {name,
+          header,
+          width,
+          in_json,
+          [](const Listed& c) { return text_of(Get(c)); },
+          [](const Listed& c) { return json_of(Get(c)); }};
 }
 
-// ---- identity --------------------------------------------------------------------------------------------------------
+// ---- identity
+// --------------------------------------------------------------------------------------------------------
 
 Number id(const Listed& c) { return c.ct.id; }
 Text private_area(const Listed& c) { return c.ct.area.private_dir; }
@@ -77,10 +83,11 @@ Flag onboot(const Listed& c) { return c.ct.spec.onboot; }
 Flag disabled(const Listed& c) { return c.ct.spec.disabled.value_or(false); }
 Number bootorder(const Listed& c) { return c.ct.spec.bootorder; }
 
-// ---- network ---------------------------------------------------------------------------------------------------------
+// ---- network
+// ---------------------------------------------------------------------------------------------------------
 
-// Of a running CT: what is really configured in it, its bridged interfaces included. Asking is most of a list's time: not where
-// there can be nothing.
+// Of a running CT: what is really configured in it, its bridged interfaces included. Asking is most of a list's time:
+// not where there can be nothing.
 List addresses(const Listed& c) {
   const bool connected = c.ct.network.routed || !c.ct.network.veths.empty();
   if (c.running && connected) {
@@ -96,7 +103,8 @@ List addresses(const Listed& c) {
 List nameserver(const Listed& c) { return c.ct.spec.nameserver; }
 List searchdomain(const Listed& c) { return c.ct.spec.searchdomain; }
 
-// ---- beancounters ----------------------------------------------------------------------------------------------------
+// ---- beancounters
+// ----------------------------------------------------------------------------------------------------
 
 struct Bean {
   Number held, maxheld, failcnt;
@@ -135,8 +143,11 @@ template <auto Get>
 json bean_json(const Listed& c) {
   const Bean b = Get(c);
   if (!b.held && !b.limits) return json();
-  return {{"held", b.held.value_or(0)}, {"maxheld", b.maxheld.value_or(0)}, {"barrier", barrier(b).value_or(config::kUnlimited)},
-          {"limit", limit(b).value_or(config::kUnlimited)}, {"failcnt", b.failcnt.value_or(0)}};
+  return {{"held", b.held.value_or(0)},
+          {"maxheld", b.maxheld.value_or(0)},
+          {"barrier", barrier(b).value_or(config::kUnlimited)},
+          {"limit", limit(b).value_or(config::kUnlimited)},
+          {"failcnt", b.failcnt.value_or(0)}};
 }
 
 template <auto Get>
@@ -145,12 +156,18 @@ constexpr Field bean(std::string_view name, std::string_view header) {
 }
 template <auto Get, auto Part>
 constexpr Field bean_part(std::string_view name, std::string_view header) {
-  return {name, header, 10, false, [](const Listed& c) { return text_of(Part(Get(c))); }, [](const Listed& c) { return json_of(Part(Get(c))); }};
+  return {name,
+          header,
+          10,
+          false,
+          [](const Listed& c) { return text_of(Part(Get(c))); },
+          [](const Listed& c) { return json_of(Part(Get(c))); }};
 }
 Number maxheld(const Bean& b) { return b.maxheld; }
 Number failcnt(const Bean& b) { return b.failcnt; }
 
-// ---- disk ------------------------------------------------------------------------------------------------------------
+// ---- disk
+// ------------------------------------------------------------------------------------------------------------
 
 Number space_used(const Listed& c) {
   const auto u = storage::usage(c.ct.area);
@@ -178,13 +195,16 @@ constexpr Field disk(std::string_view name, std::string_view header) {
   return {name, header, 10, true, [](const Listed& c) { return text_of(Used(c)); }, disk_json<Used, Soft, Hard>};
 }
 
-// ---- processor and time ------------------------------------------------------------------------------------------------
+// ---- processor and time
+// ------------------------------------------------------------------------------------------------
 
 Number cpulimit(const Listed& c) { return c.ct.spec.cpulimit ? Number(c.ct.spec.cpulimit->percent) : std::nullopt; }
 Number cpuunits(const Listed& c) { return c.ct.spec.cpuunits ? Number(*c.ct.spec.cpuunits) : std::nullopt; }
 Number cpus(const Listed& c) { return c.ct.spec.cpus ? Number(*c.ct.spec.cpus) : std::nullopt; }
 
-int64_t uptime_seconds(const Listed& c) { return c.running ? std::max<int64_t>(0, ::time(nullptr) - c.running->since) : 0; }
+int64_t uptime_seconds(const Listed& c) {
+  return c.running ? std::max<int64_t>(0, ::time(nullptr) - c.running->since) : 0;
+}
 std::string uptime_text(const Listed& c) {
   if (!c.running) return "-";
   const int64_t s = uptime_seconds(c);
@@ -259,7 +279,8 @@ constexpr Field kFields[] = {
 std::span<const Field> list_fields() { return kFields; }
 
 const Field* find_field(std::string_view wanted) {
-  const auto it = std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == wanted; });
+  const auto it =
+      std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == wanted; });
   return it == std::end(kFields) ? nullptr : it;
 }
 

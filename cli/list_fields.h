@@ -26,10 +26,10 @@ class Listed {
   std::optional<state::Running> running;
   runtime::Status status;
 
-  const char* status_word() const;                    // running, mounted, suspended, stopped
+  const char* status_word() const;  // running, mounted, suspended, stopped
   // Groups are read once, when the first column asks; nullopt when not running.
   const std::optional<cgroups::Usage>& usage() const;
-  std::optional<uint64_t> pids() const;               // the default table needs no more of usage()
+  std::optional<uint64_t> pids() const;  // the default table needs no more of usage()
 
  private:
   mutable std::optional<std::optional<cgroups::Usage>> usage_;
@@ -37,9 +37,9 @@ class Listed {
 
 struct Field {
   std::string_view name, header;
-  int width;                                          // negative: left-aligned
-  bool in_json;                                       // part of -j without -o
-  std::string (*text)(const Listed&);                 // "-" when unset
+  int width;                           // negative: left-aligned
+  bool in_json;                        // part of -j without -o
+  std::string (*text)(const Listed&);  // "-" when unset
   nlohmann::json (*json)(const Listed&);
 };
 

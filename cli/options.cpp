@@ -12,7 +12,7 @@ namespace {
 struct Table {
   std::vector<std::string> names;
   std::vector<::option> long_options;
-  std::string short_options = ":";   // a leading colon: missing values are told apart from unknown options
+  std::string short_options = ":";  // a leading colon: missing values are told apart from unknown options
 };
 
 Table build(std::span<const Option> options) {
@@ -53,12 +53,14 @@ Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<con
   ::optind = 0;  // glibc: start anew
   ::opterr = 0;
   int c;
-  while ((c = ::getopt_long(argc, argv.data(), table.short_options.c_str(), table.long_options.data(), nullptr)) != -1) {
+  while ((c = ::getopt_long(argc, argv.data(), table.short_options.c_str(), table.long_options.data(), nullptr)) !=
+         -1) {
     const std::string word = argv[static_cast<size_t>(::optind - 1)];
     if (c == '?') return fail(Code::usage, "unrecognized option '{}'", printable(word));
     if (c == ':') return fail(Code::usage, "option '{}' requires an argument", printable(word));
-    const auto row = c >= 256 ? options.begin() + (c - 256)
-                              : std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.short_name == c; });
+    const auto row =
+        c >= 256 ? options.begin() + (c - 256)
+                 : std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.short_name == c; });
     out.items.push_back({row->name, row->has_value ? ::optarg : ""});
   }
   for (int i = ::optind; i < argc; ++i) out.rest.emplace_back(argv[static_cast<size_t>(i)]);

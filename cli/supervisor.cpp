@@ -1,6 +1,6 @@
 // vz-supervisor PID PROGRAM ARGUMENTS...: the parent of one container's init. Waits for it, then becomes
-// "PROGRAM ARGUMENTS... WAIT_STATUS", which cleans up or starts anew. Holds no policy and, linked statically and without
-// the C++ library, next to no memory: there is one per running container.
+// "PROGRAM ARGUMENTS... WAIT_STATUS", which cleans up or starts anew. Holds no policy and, linked statically and
+// without the C++ library, next to no memory: there is one per running container.
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/prctl.h>

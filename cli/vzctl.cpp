@@ -19,14 +19,13 @@ namespace vz::cli {
 
 namespace {
 
-constexpr const Command* kCommands[] = {&kCreate, &kStart,  &kStop,  &kRestart, &kDestroy, &kMount,   &kUmount, &kSet,
-                                        &kStatus, &kExec,   &kExec2, &kEnter,   &kSuspend, &kResume};
+constexpr const Command* kCommands[] = {&kCreate, &kStart,  &kStop, &kRestart, &kDestroy, &kMount,   &kUmount,
+                                        &kSet,    &kStatus, &kExec, &kExec2,   &kEnter,   &kSuspend, &kResume};
 
 std::string usage() {
   std::string out = "vzctl version " VESSEL_VERSION
                     "\nUsage: vzctl [--verbose | --quiet] [--skiplock] COMMAND CTID|NAME [OPTION...]\n\n";
-  for (const Command* c : kCommands)
-    out += fmt::format("  {:<8} CTID {:<44} {}\n", c->name, c->args, c->summary);
+  for (const Command* c : kCommands) out += fmt::format("  {:<8} CTID {:<44} {}\n", c->name, c->args, c->summary);
   out += "\n  --version   print the version\n\nvzctl(8) tells all; the parameters of `set` are in ctid.conf(5).\n";
   return out;
 }
@@ -34,7 +33,7 @@ std::string usage() {
 struct Flags {
   bool skip_lock = false, quiet = false;
   int verbose = 0;
-  size_t next = 1;              // index of the command word
+  size_t next = 1;  // index of the command word
 };
 
 // Flags stand before the command.
@@ -42,19 +41,25 @@ Result<Flags> parse_flags(std::span<char* const> argv) {
   Flags f;
   for (; f.next < argv.size() && argv[f.next][0] == '-'; ++f.next) {
     const std::string_view word = argv[f.next];
-    if (word == "--verbose") ++f.verbose;
-    else if (word == "--quiet") f.quiet = true;
-    else if (word == "--skiplock") f.skip_lock = true;
-    else if (word == "--version" || word == "--help") return f;
-    else return fail(Code::usage, "Bad flag: {} (see vzctl --help)", printable(word));
+    if (word == "--verbose")
+      ++f.verbose;
+    else if (word == "--quiet")
+      f.quiet = true;
+    else if (word == "--skiplock")
+      f.skip_lock = true;
+    else if (word == "--version" || word == "--help")
+      return f;
+    else
+      return fail(Code::usage, "Bad flag: {} (see vzctl --help)", printable(word));
   }
   return f;
 }
 
 const Command* find(std::string_view word) {
   if (word == kEnded.name) return &kEnded;
-  const auto it = std::find_if(std::begin(kCommands), std::end(kCommands),
-                               [&](const Command* c) { return c->name == word || (!c->alias.empty() && c->alias == word); });
+  const auto it = std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command* c) {
+    return c->name == word || (!c->alias.empty() && c->alias == word);
+  });
   return it == std::end(kCommands) ? nullptr : *it;
 }
 

@@ -17,11 +17,21 @@ namespace vz::cli {
 
 namespace {
 
-constexpr Option kOptions[] = {{"all", false, 'a'},      {"stopped", false, 'S'},     {"name", false, 'n'},
-                               {"no-header", false, 'H'}, {"no-trim", false, 't'},    {"json", false, 'j'},
-                               {"output", true, 'o'},    {"ids", false, '1'},         {"sort", true, 's'},
-                               {"hostname", true, 'h'},  {"name_filter", true, 'N'},  {"description", true, 'd'},
-                               {"list", false, 'L'},     {"help"},                    {"version"}};
+constexpr Option kOptions[] = {{"all", false, 'a'},
+                               {"stopped", false, 'S'},
+                               {"name", false, 'n'},
+                               {"no-header", false, 'H'},
+                               {"no-trim", false, 't'},
+                               {"json", false, 'j'},
+                               {"output", true, 'o'},
+                               {"ids", false, '1'},
+                               {"sort", true, 's'},
+                               {"hostname", true, 'h'},
+                               {"name_filter", true, 'N'},
+                               {"description", true, 'd'},
+                               {"list", false, 'L'},
+                               {"help"},
+                               {"version"}};
 
 constexpr const char* kUsage =
     "Usage: vzlist [OPTION...] [CTID|NAME...]\n"
@@ -93,7 +103,8 @@ void sort_by(std::vector<Listed>& all, const Request& r) {
   auto key = [&](const Listed& c) { return r.sort->json(c); };
   std::vector<std::pair<nlohmann::json, size_t>> keys;
   for (size_t i = 0; i < all.size(); ++i) keys.emplace_back(key(all[i]), i);
-  std::stable_sort(keys.begin(), keys.end(), [&](const auto& a, const auto& b) { return r.descending ? b.first < a.first : a.first < b.first; });
+  std::stable_sort(keys.begin(), keys.end(),
+                   [&](const auto& a, const auto& b) { return r.descending ? b.first < a.first : a.first < b.first; });
   std::vector<Listed> sorted;
   for (const auto& [unused, i] : keys) sorted.push_back(std::move(all[i]));
   all.swap(sorted);
@@ -155,9 +166,12 @@ Result<int> list(const Parsed& p) {
     if (wanted(p, c)) all.push_back(std::move(c));
   }
   sort_by(all, request);
-  if (p.has("json")) print_json(all, request);
-  else if (all.empty()) log::error("Container(s) not found");
-  else print_table(all, request, p);
+  if (p.has("json"))
+    print_json(all, request);
+  else if (all.empty())
+    log::error("Container(s) not found");
+  else
+    print_table(all, request, p);
   return all.empty() && !p.rest.empty() ? 1 : 0;
 }
 

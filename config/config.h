@@ -21,8 +21,8 @@ class File {
   static File parse(std::string_view text, std::vector<std::string>* warnings = nullptr);
   std::optional<std::string> get(std::string_view key) const;
   // Replaces the key's line in place (and drops its duplicates: a shell would take the last) or appends KEY="VALUE".
-  // VALUE is stored so that a shell sourcing the file reads back exactly VALUE, but $VEID in a place (VE_ROOT, VE_PRIVATE)
-  // stays for it to expand; a value holding a newline or a NUL is Code::invalid.
+  // VALUE is stored so that a shell sourcing the file reads back exactly VALUE, but $VEID in a place (VE_ROOT,
+  // VE_PRIVATE) stays for it to expand; a value holding a newline or a NUL is Code::invalid.
   Result<void> set(std::string_view key, std::string_view value);
   void erase(std::string_view key);
   std::string text() const;
@@ -30,8 +30,8 @@ class File {
 
  private:
   struct Line {
-    std::string raw, key, value;   // raw: with its newline; key empty: kept as is
-    bool duplicate = false;        // an earlier line has the key
+    std::string raw, key, value;  // raw: with its newline; key empty: kept as is
+    bool duplicate = false;       // an earlier line has the key
   };
   std::vector<Line> lines_;
 };
@@ -43,18 +43,18 @@ void load(const File& file, CtId id, CtSpec& spec, std::vector<std::string>* war
 void expand_places(CtSpec& spec, CtId id);
 GlobalConf load_global(const File& file, std::vector<std::string>* warnings = nullptr);
 
-// One parameter: key, command line options, unit, parse, print, how it takes effect. One row each; loader, saver, `set`,
-// usage, completion and the man-page check walk table().
-enum class Live { yes, restart, save };   // takes effect at once on a running CT; after a restart; is only stored
+// One parameter: key, command line options, unit, parse, print, how it takes effect. One row each; loader, saver,
+// `set`, usage, completion and the man-page check walk table().
+enum class Live { yes, restart, save };  // takes effect at once on a running CT; after a restart; is only stored
 struct Param {
-  // "PHYSPAGES"; "" for an option that is not stored (userpasswd). The first row with a key reads its stored text, further
-  // ones are other options that change it (ram).
+  // "PHYSPAGES"; "" for an option that is not stored (userpasswd). The first row with a key reads its stored text,
+  // further ones are other options that change it (ram).
   std::string_view key;
-  std::string_view option;                // "physpages"; "" when it has none
-  std::string_view arg;                   // "N[:N]" for usage
+  std::string_view option;  // "physpages"; "" when it has none
+  std::string_view arg;     // "N[:N]" for usage
   std::string_view help;
   Live live;
-  bool repeatable;                        // --ipadd A --ipadd B
+  bool repeatable;  // --ipadd A --ipadd B
   // Applies the option's text to SPEC (for repeatable ones: once per occurrence, in order). Code::invalid says why.
   Result<void> (*parse)(CtSpec& spec, std::string_view text);
   // The stored text; nullopt when unset in SPEC.
@@ -79,16 +79,17 @@ Result<void> apply(CtSpec& spec, const std::vector<Change>& changes);
 constexpr uint64_t kItems = 0;
 constexpr uint64_t kPageSize = 4096;
 constexpr uint64_t kDiskBlock = 1024;
-Result<uint64_t> parse_size(std::string_view text, uint64_t unit);          // "1.5G" -> in UNITs, bare number: UNITs; "unlimited"
+Result<uint64_t> parse_size(std::string_view text,
+                            uint64_t unit);  // "1.5G" -> in UNITs, bare number: UNITs; "unlimited"
 Result<BarrierLimit> parse_barrier_limit(std::string_view text, uint64_t unit);  // "N", "B:L"
-std::string print_barrier_limit(const BarrierLimit& v);                      // "N" when equal, else "B:L", "unlimited"
-Result<IpAddress> parse_ip(std::string_view text);                           // canonical form by inet_pton/ntop
-Result<NetIf> parse_netif_option(std::string_view text);                     // "eth0[,mac,host_ifname,host_mac,bridge]"
-Result<std::vector<NetIf>> parse_netif_value(std::string_view text);         // "ifname=eth0,mac=...;..."
+std::string print_barrier_limit(const BarrierLimit& v);               // "N" when equal, else "B:L", "unlimited"
+Result<IpAddress> parse_ip(std::string_view text);                    // canonical form by inet_pton/ntop
+Result<NetIf> parse_netif_option(std::string_view text);              // "eth0[,mac,host_ifname,host_mac,bridge]"
+Result<std::vector<NetIf>> parse_netif_value(std::string_view text);  // "ifname=eth0,mac=...;..."
 std::string print_netif_value(const std::vector<NetIf>& v);
-Result<Capability> parse_capability(std::string_view text);                  // "net_admin:on"
+Result<Capability> parse_capability(std::string_view text);  // "net_admin:on"
 Result<void> check_hostname(std::string_view text);
-Result<void> check_name(std::string_view text);                              // a CT's NAME: fit for /etc/vz/names/NAME
+Result<void> check_name(std::string_view text);  // a CT's NAME: fit for /etc/vz/names/NAME
 // Lower case, valid in --capability. ve_admin and setveid of old files are accepted besides and mean nothing.
 const std::vector<std::string_view>& capability_names();
 

@@ -10,7 +10,7 @@
 
 namespace vz::config {
 
-using CtId = uint32_t;                     // 1..2147483644; 0 is the host
+using CtId = uint32_t;  // 1..2147483644; 0 is the host
 constexpr CtId kMaxCtId = 2147483644;
 constexpr uint64_t kUnlimited = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
 
@@ -22,11 +22,11 @@ struct BarrierLimit {
 
 // One NETIF entry. MACs are upper case "00:18:51:AA:BB:CC"; empty string: not given.
 struct NetIf {
-  std::string ifname;       // in the CT
+  std::string ifname;  // in the CT
   std::string mac;
   std::string host_ifname;
   std::string host_mac;
-  std::string bridge;       // empty: not put into a bridge
+  std::string bridge;  // empty: not put into a bridge
   std::optional<bool> mac_filter;
   bool operator==(const NetIf&) const = default;
 };
@@ -41,7 +41,7 @@ struct IpAddress {
 };
 
 struct Capability {
-  std::string name;         // lower case, without "cap_"
+  std::string name;  // lower case, without "cap_"
   bool on = false;
   bool operator==(const Capability&) const = default;
 };
@@ -60,19 +60,19 @@ struct CtSpec {
   std::optional<std::string> name, description, hostname, ostemplate, origin_sample;
   std::optional<bool> onboot, disabled;
   std::optional<uint64_t> bootorder;
-  std::optional<uint64_t> stop_timeout;                 // seconds, 0: default
+  std::optional<uint64_t> stop_timeout;  // seconds, 0: default
   // Places; $VEID already replaced
   std::optional<std::string> ve_root, ve_private;
   std::optional<Layout> layout;
   // Network
   std::optional<std::vector<IpAddress>> ip_address;
   std::optional<std::vector<NetIf>> netif;
-  std::optional<std::vector<std::string>> nameserver, searchdomain;   // {"inherit"} copies the host's
+  std::optional<std::vector<std::string>> nameserver, searchdomain;  // {"inherit"} copies the host's
   // Limits. physpages, swappages in pages (4096 bytes), numproc in items
   std::optional<BarrierLimit> physpages, swappages, numproc;
-  std::optional<uint32_t> cpuunits;                     // 8..500000, default 1000
+  std::optional<uint32_t> cpuunits;  // 8..500000, default 1000
   std::optional<CpuLimit> cpulimit;
-  std::optional<uint32_t> cpus;                         // number of CPUs it may use at once
+  std::optional<uint32_t> cpus;  // number of CPUs it may use at once
   // Disk. diskspace in 1 KiB blocks, soft:hard
   std::optional<BarrierLimit> diskspace, diskinodes;
   // Rights
@@ -88,11 +88,11 @@ struct GlobalConf {
   bool logging = true;
   int log_level = 0;
   int verbose = 0;
-  std::string configfile;                               // sample for create, may be empty
+  std::string configfile;  // sample for create, may be empty
   std::string def_ostemplate;
   bool ipv6 = true;
-  uint64_t stop_timeout = 120;                          // seconds
-  std::string criu;                                     // program; empty: found by checkpoint/
+  uint64_t stop_timeout = 120;  // seconds
+  std::string criu;             // program; empty: found by checkpoint/
 };
 
 }  // namespace vz::config

@@ -40,7 +40,8 @@ struct Walk {
 
   Result<void> entry(int parent, const char* name, const std::string& path) {
     struct ::stat st {};
-    if (::fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT ? Result<void>() : fail_sys(errno, "stat '{}'", path);
+    if (::fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+      return errno == ENOENT ? Result<void>() : fail_sys(errno, "stat '{}'", path);
     if (st.st_dev != device) return {};
     if (changed(st)) add(S_ISDIR(st.st_mode) ? path + "/" : path);
     if (!S_ISDIR(st.st_mode)) return {};

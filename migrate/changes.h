@@ -9,8 +9,10 @@
 
 namespace vz::migrate {
 
-// Paths relative to ROOT, NUL behind each, of everything whose status changed at or after SINCE, for rsync --files-from with
-// --dirs: a changed directory's list of names is compared as well (that is how removals travel). Never leaves the file system.
+// Paths relative to ROOT, NUL behind each, of everything whose status changed at or after SINCE, for rsync --files-from
+// with
+// --dirs: a changed directory's list of names is compared as well (that is how removals travel). Never leaves the file
+// system.
 Result<std::string> changed_since(const std::string& root, timespec since);
 // The clock that change times are stamped with (coarse: up to a tick behind).
 timespec change_clock();

@@ -57,7 +57,8 @@ Result<void> ImageSender::send_all() {
 
 Result<void> ImageSender::follow(int enough) {
   const sys::UniqueFd watch(::inotify_init1(IN_CLOEXEC));
-  if (!watch || ::inotify_add_watch(watch.get(), dir_.c_str(), IN_CLOSE_WRITE) < 0) return fail_sys(errno, "watch '{}'", dir_);
+  if (!watch || ::inotify_add_watch(watch.get(), dir_.c_str(), IN_CLOSE_WRITE) < 0)
+    return fail_sys(errno, "watch '{}'", dir_);
   for (;;) {
     pollfd p[2] = {{watch.get(), POLLIN, 0}, {enough, POLLIN, 0}};
     if (::poll(p, 2, -1) < 0 && errno != EINTR) return fail_sys(errno, "poll");

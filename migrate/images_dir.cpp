@@ -4,7 +4,9 @@
 
 namespace vz::migrate {
 
-std::string images_dir(const runtime::Host& host, config::CtId id) { return fmt::format("{}/move/{}", host.paths.run_dir, id); }
+std::string images_dir(const runtime::Host& host, config::CtId id) {
+  return fmt::format("{}/move/{}", host.paths.run_dir, id);
+}
 
 Result<void> make_images_dir(const std::string& images) {
   TRY(sys::make_dirs(sys::parent_dir(images), 0700));

@@ -1,6 +1,6 @@
 // Moving a container to another host, stopped or running. Two ends: send() here, receive() there ("vzmigrate receive",
-// started through ssh). Until the destination has it running, any failure gives the CT back here as it was and leaves nothing
-// there; from then on there is no way back, only warnings.
+// started through ssh). Until the destination has it running, any failure gives the CT back here as it was and leaves
+// nothing there; from then on there is no way back, only warnings.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ namespace vz::migrate {
 
 struct Options {
   bool online = false;
-  bool remove_area = true;     // -r: destroy the source afterwards, or keep it as CTID.conf.migrated
-  bool keep_dst = false;       // a failed move leaves the copied area there for the next try
+  bool remove_area = true;  // -r: destroy the source afterwards, or keep it as CTID.conf.migrated
+  bool keep_dst = false;    // a failed move leaves the copied area there for the next try
   bool check_only = false;
   bool times = false;
 };

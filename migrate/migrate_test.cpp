@@ -14,7 +14,8 @@ HostFacts facts() { return {kProtocol, "0.1.0", "6.1.0", "x86_64", "4.2.1", "", 
 }  // namespace
 
 TEST_CASE("option strings split as a shell splits them") {
-  CHECK(*split_words(" -p 22  -i '/a b' \"c\\\"d\" e\\ f ''") == std::vector<std::string>{"-p", "22", "-i", "/a b", "c\"d", "e f", ""});
+  CHECK(*split_words(" -p 22  -i '/a b' \"c\\\"d\" e\\ f ''") ==
+        std::vector<std::string>{"-p", "22", "-i", "/a b", "c\"d", "e f", ""});
   CHECK(split_words("")->empty());
   CHECK_FALSE(split_words("'open"));
 }
@@ -37,7 +38,8 @@ TEST_CASE("terms survive the wire, and lies are errors") {
   CHECK(o->id == 101);
   CHECK(o->live == offer.live);
   CHECK(o->used_kib == 5);
-  for (const char* bad : {"", "{}", "[]", "{\"ctid\":\"x\"}", "nonsense", "{\"ctid\":0,\"conf\":\"\",\"live\":\"\",\"online\":true,\"used_kib\":0,\"used_inodes\":0}"})
+  for (const char* bad : {"", "{}", "[]", "{\"ctid\":\"x\"}", "nonsense",
+                          "{\"ctid\":0,\"conf\":\"\",\"live\":\"\",\"online\":true,\"used_kib\":0,\"used_inodes\":0}"})
     CHECK_FALSE(parse_offer(bad));
   CHECK_FALSE(parse_problems("{\"code\":1}"));
 }

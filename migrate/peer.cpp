@@ -17,7 +17,9 @@ namespace {
 constexpr auto kCopyTimeout = std::chrono::hours(48);
 constexpr int kVanished = 24;  // rsync: files vanished while they were copied; a running guest does that
 
-std::string with_user(const std::string& target) { return target.find('@') == std::string::npos ? "root@" + target : target; }
+std::string with_user(const std::string& target) {
+  return target.find('@') == std::string::npos ? "root@" + target : target;
+}
 
 std::string last_line(std::string_view text) {
   const auto lines = split(trim(text), '\n');
@@ -101,14 +103,16 @@ Peer::~Peer() {
   (void)sys::remove_file(control_path_);
 }
 
-Result<void> Peer::rsync(const std::string& source, const std::string& destination, const std::string& files_from) const {
+Result<void> Peer::rsync(const std::string& source, const std::string& destination,
+                         const std::string& files_from) const {
   std::string shell;
   for (const std::string& word : ssh()) shell += (shell.empty() ? "" : " ") + shell_quote(word);
   sys::Program program{.argv = {"rsync", "-aHAXx", "--numeric-ids", "--sparse", "--delete",
-                              // a file rewritten in the same second keeps its size and its whole-second time
-                              "--modify-window=-1", "-e", shell}};
+                                // a file rewritten in the same second keeps its size and its whole-second time
+                                "--modify-window=-1", "-e", shell}};
   if (!files_from.empty())
-    for (const char* word : {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--ignore-times"})
+    for (const char* word :
+         {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--ignore-times"})
       program.argv.emplace_back(word);
   program.argv.insert(program.argv.end(), address_.rsync_options.begin(), address_.rsync_options.end());
   program.argv.push_back("--");

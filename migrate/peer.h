@@ -24,9 +24,10 @@ class Peer {
   ~Peer();
 
   const Wire& wire() const { return *wire_; }
-  // Makes the directory DESTINATION there equal to SOURCE here: owners, modes, links, xattrs, ACLs, holes. FILES_FROM, when
-  // not empty, is a list (NUL between the names) of what may differ: nothing else is looked at. Code::copy_failed.
-  Result<void> rsync(const std::string& source, const std::string& destination, const std::string& files_from = "") const;
+  // Makes the directory DESTINATION there equal to SOURCE here: owners, modes, links, xattrs, ACLs, holes. FILES_FROM,
+  // when not empty, is a list (NUL between the names) of what may differ: nothing else is looked at. Code::copy_failed.
+  Result<void> rsync(const std::string& source, const std::string& destination,
+                     const std::string& files_from = "") const;
   // Any command there by a connection of its own (after ours was lost); its exit status and output.
   Result<sys::Output> run_there(const std::string& command) const;
 

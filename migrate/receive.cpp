@@ -34,12 +34,12 @@ struct Reception {
   const runtime::Host& host;
   const Wire wire;
   std::optional<Offer> offer{};
-  runtime::Container ct{};               // as it will be here
-  net::Plan network{};                   // at once, if it comes running
+  runtime::Container ct{};  // as it will be here
+  net::Plan network{};      // at once, if it comes running
   std::optional<state::Lock> lock{};
-  std::string images{};                  // directory of what "image" brings
-  bool keep_area = false;                // --keep-dst
-  bool released = false;                 // it is ours now
+  std::string images{};    // directory of what "image" brings
+  bool keep_area = false;  // --keep-dst
+  bool released = false;   // it is ours now
   Rollback undo{};
 };
 
@@ -65,12 +65,17 @@ void check_against_others(const Reception& r, std::vector<Problem>& problems) {
     if (other) other = runtime::live_container(r.host, *other);
     if (!other || id == r.ct.id) continue;
     for (const std::string& a : addresses_of(other->network))
-      if (wanted.contains(a)) problems.push_back({Code::address_in_use, fmt::format("address {} belongs to CT {} on the destination", a, id)});
+      if (wanted.contains(a))
+        problems.push_back(
+            {Code::address_in_use, fmt::format("address {} belongs to CT {} on the destination", a, id)});
     if (r.ct.spec.name && other->spec.name == r.ct.spec.name)
-      problems.push_back({Code::name_conflict, fmt::format("the name {} belongs to CT {} on the destination", *r.ct.spec.name, id)});
+      problems.push_back(
+          {Code::name_conflict, fmt::format("the name {} belongs to CT {} on the destination", *r.ct.spec.name, id)});
   }
   if (const auto clash = state::id_range_conflict(r.host.paths, r.ct.id))
-    problems.push_back({Code::invalid, fmt::format("CT {} would share its range of user ids with CT {} on the destination", r.ct.id, *clash)});
+    problems.push_back(
+        {Code::invalid,
+         fmt::format("CT {} would share its range of user ids with CT {} on the destination", r.ct.id, *clash)});
 }
 
 void check_space(const Reception& r, std::vector<Problem>& problems) {
@@ -80,8 +85,8 @@ void check_space(const Reception& r, std::vector<Problem>& problems) {
   if (!sys::make_dirs(parent, 0700) || ::statvfs(parent.c_str(), &fs) != 0) return;
   const uint64_t free_kib = fs.f_bavail * (fs.f_frsize / 1024);
   if (free_kib < r.offer->used_kib + kMargin)
-    problems.push_back({Code::no_space, fmt::format("{} on the destination has {} MiB free, {} are needed", parent, free_kib / 1024,
-                                                    (r.offer->used_kib + kMargin) / 1024)});
+    problems.push_back({Code::no_space, fmt::format("{} on the destination has {} MiB free, {} are needed", parent,
+                                                    free_kib / 1024, (r.offer->used_kib + kMargin) / 1024)});
 }
 
 std::vector<Problem> check(const Reception& r) {
@@ -92,7 +97,8 @@ std::vector<Problem> check(const Reception& r) {
     if (!v.bridge.empty() && !net::link_exists(v.bridge))
       problems.push_back({Code::network_failed, fmt::format("the destination has no bridge {}", v.bridge)});
     if (net::link_exists(v.host_name))
-      problems.push_back({Code::network_failed, fmt::format("the destination has an interface {} already", v.host_name)});
+      problems.push_back(
+          {Code::network_failed, fmt::format("the destination has an interface {} already", v.host_name)});
   }
   check_against_others(r, problems);
   check_space(r, problems);
@@ -132,8 +138,10 @@ Result<void> on_offer(Reception& r, const std::string& body) {
   config::File file = config::File::parse(offer.conf);
   // Places are this host's: where its other containers live.
   for (const char* key : {"VE_ROOT", "VE_PRIVATE"}) {
-    if (const auto own = r.host.conf_file.get(key)) TRY(file.set(key, *own));
-    else file.erase(key);
+    if (const auto own = r.host.conf_file.get(key))
+      TRY(file.set(key, *own));
+    else
+      file.erase(key);
   }
   TRY_AS(r.ct, runtime::make_container(r.host, offer.id, std::move(file)));
   r.ct.area.layout = r.ct.spec.layout.value_or(config::Layout::image);
@@ -152,10 +160,12 @@ Result<void> on_prepare(Reception& r, const std::string& body) {
   r.keep_area = body == "keep";
   TRY_AS(state::Lock lock, state::Lock::take(r.host.conf.lockdir, r.ct.id, "migrating"));
   r.lock.emplace(std::move(lock));
-  if (const auto problems = check(r); !problems.empty()) return Error::make(problems.front().code, problems.front().text);
+  if (const auto problems = check(r); !problems.empty())
+    return Error::make(problems.front().code, problems.front().text);
   const storage::Area half = half_area(r.ct);
   TRY(clear_away(r, half));
-  r.undo.add("remove the copy", [&r, half]() -> Result<void> { return r.keep_area ? Result<void>() : storage::destroy(half); });
+  r.undo.add("remove the copy",
+             [&r, half]() -> Result<void> { return r.keep_area ? Result<void>() : storage::destroy(half); });
   if (!storage::area_exists(half.private_dir)) TRY(storage::create(half, r.ct.quota()));
   TRY(storage::mount(half));
   r.undo.add("unmount the copy", [half] { return umount_patiently(half); });
@@ -178,8 +188,8 @@ Result<void> on_sync(const Reception& r) {
   return r.wire.send("synced");
 }
 
-// From a copy to a container: private area under its own name, configuration, name. Last of all, when it runs here and the
-// source has let go: until then a killed receiver leaves nothing that could be started.
+// From a copy to a container: private area under its own name, configuration, name. Last of all, when it runs here and
+// the source has let go: until then a killed receiver leaves nothing that could be started.
 Result<void> settle(Reception& r) {
   const std::string from = half_area(r.ct).private_dir, to = r.ct.area.private_dir, conf = r.host.paths.conf(r.ct.id);
   if (::rename(from.c_str(), to.c_str()) != 0) return fail_sys(errno, "rename '{}' to '{}'", from, to);
@@ -207,8 +217,9 @@ Result<void> release(Reception& r) {
   return {};
 }
 
-// Takes the images off the wire while criu waits for the first of them, and has the copied files written to the disk: what
-// an application had synced on the source is durable here before it runs here. From "complete" on the wire is the vote's.
+// Takes the images off the wire while criu waits for the first of them, and has the copied files written to the disk:
+// what an application had synced on the source is durable here before it runs here. From "complete" on the wire is the
+// vote's.
 Result<void> feed(const Reception& r) {
   std::string first;
   auto received = [&]() -> Result<void> {
@@ -217,8 +228,10 @@ Result<void> feed(const Reception& r) {
       if (m.verb == "complete") return {};
       if (m.verb.substr(0, 6) != "image ") return fail(Code::peer, "unexpected message '{}'", printable(m.verb));
       const std::string name = m.verb.substr(6);
-      if (name == checkpoint::kFirstImage) first += m.body;
-      else TRY(on_image(r, name, m.body));
+      if (name == checkpoint::kFirstImage)
+        first += m.body;
+      else
+        TRY(on_image(r, name, m.body));
     }
   }();
   // Opened also after a failure: criu waits for a writer, and takes the end of file for a broken image.
@@ -290,7 +303,7 @@ Result<void> receive(const runtime::Host& host, int in, int out) {
     if (!message) return {};  // the other side is done, or gone: what is not released is undone
     auto done = on_message(r, *message);
     if (done) continue;
-    r.undo.run();  // before the answer: the source may rely on nothing being left
+    r.undo.run();                     // before the answer: the source may rely on nothing being left
     if (r.wire.hung_up()) return {};  // the source knows better why
     (void)r.wire.send_error(done.error());
     return done;

@@ -36,14 +36,14 @@ namespace {
 struct Move {
   const runtime::Host& host;
   const runtime::Container& ct;
-  const runtime::Container& live;        // with what was set without --save
+  const runtime::Container& live;  // with what was set without --save
   const Options& options;
   Peer& peer;
   Times times{};
   runtime::Status before{};
   pid_t init = 0;
-  std::string there{};        // the root of the copy on the destination
-  timespec copied_at{};       // files changed since then are not over yet
+  std::string there{};   // the root of the copy on the destination
+  timespec copied_at{};  // files changed since then are not over yet
 };
 
 HostFacts own_facts(const runtime::Host& host) {
@@ -76,7 +76,8 @@ Result<void> check(Move& m) {
   const HostFacts here = own_facts(m.host);
   auto greeting = m.peer.wire().ask("hello", print(here), "hello");
   if (!greeting && greeting.error().code == Code::peer)
-    return fail(Code::connect_failed, "cannot talk to Vessel on the destination (is it reachable, and vzmigrate in root's PATH there?)");
+    return fail(Code::connect_failed,
+                "cannot talk to Vessel on the destination (is it reachable, and vzmigrate in root's PATH there?)");
   TRY(greeting);
   TRY_AS(HostFacts facts, parse_facts(*greeting));
   std::vector<Problem> problems = compare(here, facts, m.options.online);
@@ -91,8 +92,8 @@ Result<void> check(Move& m) {
   return report(problems);
 }
 
-// The moment is taken first, then dirty pages are written back: a page that a program keeps writing through a mapping is
-// write-protected by that, and its next write moves the file's change time (page_mkwrite).
+// The moment is taken first, then dirty pages are written back: a page that a program keeps writing through a mapping
+// is write-protected by that, and its next write moves the file's change time (page_mkwrite).
 Result<void> copy_round(Move& m) {
   const timespec now = change_clock();
   TRY(storage::sync(m.ct.area));
@@ -117,8 +118,10 @@ Result<bool> runs_there(const Move& m) {
     }
     std::this_thread::sleep_for(2s);
   }
-  return fail(Code::in_doubt, "CT {} may or may not run on the destination, which does not answer; it stays frozen here. Ask there "
-              "(vzctl status), then end it here with 'vzctl suspend {} --kill', or let it go on with 'vzctl suspend {} --resume'",
+  return fail(Code::in_doubt,
+              "CT {} may or may not run on the destination, which does not answer; it stays frozen here. Ask there "
+              "(vzctl status), then end it here with 'vzctl suspend {} --kill', or let it go on with 'vzctl suspend {} "
+              "--resume'",
               m.ct.id, m.ct.id, m.ct.id);
 }
 
@@ -150,8 +153,8 @@ Result<void> reappear(const runtime::Container& ct, pid_t init) {
 //     "commit"                                     <-  "ready"
 //   the CT ends here                               <-  "released"
 //
-// Neighbours that still send here find nobody at home: this host then asks for the address itself, keeps the packets that
-// wait for the answer, and passes them on as soon as the destination announces it.
+// Neighbours that still send here find nobody at home: this host then asks for the address itself, keeps the packets
+// that wait for the answer, and passes them on as soon as the destination announces it.
 Result<void> freeze_and_hand_over(Move& m, const std::string& images) {
   ImageSender sender(m.peer.wire(), images);
   timespec frozen_at{};
@@ -235,7 +238,8 @@ void retire_source(Move& m) {
   }
   if (m.ct.spec.name) step("release the name", state::assign_name(m.host.paths, m.ct.id, "", *m.ct.spec.name));
   const std::string conf = m.host.paths.conf(m.ct.id);
-  if (::rename(conf.c_str(), (conf + ".migrated").c_str()) != 0) step("rename the configuration", fail_sys(errno, "{}", conf));
+  if (::rename(conf.c_str(), (conf + ".migrated").c_str()) != 0)
+    step("rename the configuration", fail_sys(errno, "{}", conf));
 }
 
 Result<void> carry_out(Move& m) {
@@ -255,7 +259,8 @@ Result<void> carry_out(Move& m) {
 Result<void> send(const runtime::Host& host, const runtime::Container& ct, const Address& to, const Options& options) {
   const runtime::Status before = runtime::status_of(host, ct);
   if (!before.exists) return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
-  if (options.online && !before.running) return fail(Code::not_running, "CT {} is not running: leave out --online", ct.id);
+  if (options.online && !before.running)
+    return fail(Code::not_running, "CT {} is not running: leave out --online", ct.id);
   log::info("Starting {}migration of CT {} to {}", options.online ? "live " : "", ct.id, to.target);
   TRY_AS(const runtime::Container live, runtime::live_container(host, ct));
   TRY_AS(auto peer, Peer::connect(to, host.paths.run_dir));
@@ -263,7 +268,8 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
   Rollback undo;
   if (!before.mounted) {
     TRY(storage::mount(ct.area));
-    undo.add("unmount", [area = ct.area] { return storage::is_mounted(area) ? storage::umount(area) : Result<void>(); });
+    undo.add("unmount",
+             [area = ct.area] { return storage::is_mounted(area) ? storage::umount(area) : Result<void>(); });
   }
   TRY(check(m));
   if (options.check_only) {

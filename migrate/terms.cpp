@@ -38,8 +38,13 @@ std::string flags_line(std::string_view cpuinfo) {
 }  // namespace
 
 std::string print(const HostFacts& f) {
-  return dump({{"protocol", f.protocol}, {"vessel", f.vessel}, {"kernel", f.kernel}, {"machine", f.machine}, {"criu", f.criu},
-               {"criu_problem", f.criu_problem}, {"cpu_flags", f.cpu_flags}});
+  return dump({{"protocol", f.protocol},
+               {"vessel", f.vessel},
+               {"kernel", f.kernel},
+               {"machine", f.machine},
+               {"criu", f.criu},
+               {"criu_problem", f.criu_problem},
+               {"cpu_flags", f.cpu_flags}});
 }
 
 Result<HostFacts> parse_facts(std::string_view text) {
@@ -70,19 +75,23 @@ HostFacts gather_facts(std::string_view criu, std::string_view criu_problem) {
 }
 
 std::string print(const Offer& o) {
-  return dump({{"ctid", o.id}, {"conf", o.conf}, {"live", o.live}, {"online", o.online}, {"used_kib", o.used_kib},
+  return dump({{"ctid", o.id},
+               {"conf", o.conf},
+               {"live", o.live},
+               {"online", o.online},
+               {"used_kib", o.used_kib},
                {"used_inodes", o.used_inodes}});
 }
 
 Result<Offer> parse_offer(std::string_view text) {
   TRY_AS(Offer offer, from_json<Offer>(text, [](const json& j, Offer& o) {
-    o.id = j.at("ctid").get<config::CtId>();
-    o.conf = j.at("conf").get<std::string>();
-    o.live = j.at("live").get<std::string>();
-    o.online = j.at("online").get<bool>();
-    o.used_kib = j.at("used_kib").get<uint64_t>();
-    o.used_inodes = j.at("used_inodes").get<uint64_t>();
-  }));
+           o.id = j.at("ctid").get<config::CtId>();
+           o.conf = j.at("conf").get<std::string>();
+           o.live = j.at("live").get<std::string>();
+           o.online = j.at("online").get<bool>();
+           o.used_kib = j.at("used_kib").get<uint64_t>();
+           o.used_inodes = j.at("used_inodes").get<uint64_t>();
+         }));
   if (offer.id == 0 || offer.id > config::kMaxCtId) return fail(Code::invalid, "Bad CT ID {}", offer.id);
   return offer;
 }
@@ -106,7 +115,8 @@ Result<std::vector<Problem>> parse_problems(std::string_view text) {
 bool older(std::string_view version, std::string_view than) {
   const auto a = split(version, '.'), b = split(than, '.');
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    const uint64_t x = i < a.size() ? parse_u64(a[i]).value_or(0) : 0, y = i < b.size() ? parse_u64(b[i]).value_or(0) : 0;
+    const uint64_t x = i < a.size() ? parse_u64(a[i]).value_or(0) : 0,
+                   y = i < b.size() ? parse_u64(b[i]).value_or(0) : 0;
     if (x != y) return x < y;
   }
   return false;
@@ -115,21 +125,24 @@ bool older(std::string_view version, std::string_view than) {
 std::vector<Problem> compare(const HostFacts& source, const HostFacts& destination, bool online) {
   std::vector<Problem> out;
   if (source.protocol != destination.protocol)
-    out.push_back({Code::unsupported, fmt::format("Vessel {} there does not understand Vessel {} here: upgrade the older one",
-                                                  destination.vessel, source.vessel)});
+    out.push_back(
+        {Code::unsupported, fmt::format("Vessel {} there does not understand Vessel {} here: upgrade the older one",
+                                        destination.vessel, source.vessel)});
   if (!online) return out;
   if (source.machine != destination.machine)
-    out.push_back({Code::cpu_mismatch, fmt::format("the destination is {}, this host is {}", destination.machine, source.machine)});
+    out.push_back({Code::cpu_mismatch,
+                   fmt::format("the destination is {}, this host is {}", destination.machine, source.machine)});
   if (source.criu.empty()) out.push_back({Code::unsupported, "no working criu here: " + source.criu_problem});
-  if (destination.criu.empty()) out.push_back({Code::unsupported, "no working criu on the destination: " + destination.criu_problem});
+  if (destination.criu.empty())
+    out.push_back({Code::unsupported, "no working criu on the destination: " + destination.criu_problem});
   // An older criu cannot read what a newer one wrote.
   if (!source.criu.empty() && !destination.criu.empty() && older(destination.criu, source.criu))
-    out.push_back({Code::unsupported, fmt::format("criu {} on the destination is older than {} here", destination.criu, source.criu)});
+    out.push_back({Code::unsupported,
+                   fmt::format("criu {} on the destination is older than {} here", destination.criu, source.criu)});
   std::vector<std::string> missing;
-  std::set_difference(source.cpu_flags.begin(), source.cpu_flags.end(), destination.cpu_flags.begin(), destination.cpu_flags.end(),
-                      std::back_inserter(missing));
-  if (!missing.empty())
-    out.push_back({Code::cpu_mismatch, "the destination's CPU lacks: " + join(missing, " ")});
+  std::set_difference(source.cpu_flags.begin(), source.cpu_flags.end(), destination.cpu_flags.begin(),
+                      destination.cpu_flags.end(), std::back_inserter(missing));
+  if (!missing.empty()) out.push_back({Code::cpu_mismatch, "the destination's CPU lacks: " + join(missing, " ")});
   return out;
 }
 

@@ -15,8 +15,8 @@ namespace vz::migrate {
 // A host, as far as a move cares.
 struct HostFacts {
   uint32_t protocol = 0;
-  std::string vessel, kernel, machine;        // machine: "x86_64"
-  std::string criu;                           // version; empty: none that works, and why in criu_problem
+  std::string vessel, kernel, machine;  // machine: "x86_64"
+  std::string criu;                     // version; empty: none that works, and why in criu_problem
   std::string criu_problem;
   std::set<std::string> cpu_flags;
 };
@@ -28,10 +28,10 @@ HostFacts gather_facts(std::string_view criu, std::string_view criu_problem);
 // What is to be moved.
 struct Offer {
   config::CtId id = 0;
-  std::string conf;                           // text of CTID.conf
-  std::string live;                           // the same as it runs: with what was set without --save
+  std::string conf;  // text of CTID.conf
+  std::string live;  // the same as it runs: with what was set without --save
   bool online = false;
-  uint64_t used_kib = 0, used_inodes = 0;     // of the private area
+  uint64_t used_kib = 0, used_inodes = 0;  // of the private area
 };
 std::string print(const Offer& offer);
 Result<Offer> parse_offer(std::string_view json);

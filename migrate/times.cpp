@@ -25,7 +25,8 @@ double Times::frozen_seconds() const {
 
 std::string Times::table() const {
   std::string out;
-  for (const Phase& p : phases_) out += fmt::format("{:>20}: {:6.2f}{}\n", p.name, p.took.count(), p.frozen ? "  (frozen)" : "");
+  for (const Phase& p : phases_)
+    out += fmt::format("{:>20}: {:6.2f}{}\n", p.name, p.took.count(), p.frozen ? "  (frozen)" : "");
   return out + fmt::format("{:>20}: {:6.2f}", "Total suspended time", frozen_seconds());
 }
 

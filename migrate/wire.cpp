@@ -33,7 +33,8 @@ Result<void> read_exactly(int fd, char* out, size_t size) {
 }
 
 Error unexpected(const Message& m) {
-  if (m.verb.substr(0, 6) != "error ") return fail(Code::peer, "the other host said '{}' out of turn", printable(m.verb));
+  if (m.verb.substr(0, 6) != "error ")
+    return fail(Code::peer, "the other host said '{}' out of turn", printable(m.verb));
   const uint64_t code = parse_u64(m.verb.substr(6)).value_or(0);
   const bool known = code <= static_cast<uint64_t>(kLastCode);
   return Error{known ? static_cast<Code>(code) : Code::peer, 0, "the other host: " + printable(m.body)};

@@ -1,7 +1,8 @@
-// Messages between the two ends of a move, over the standard input and output of one ssh. A message is a verb and a body:
+// Messages between the two ends of a move, over the standard input and output of one ssh. A message is a verb and a
+// body:
 //   u32 verb length, u64 body length (big endian), verb, body
-// Both sides speak in turn; "error CODE TEXT" may stand for any answer. What arrives is foreign: lengths are bounded, end of
-// file and anything unexpected are errors (Code::peer).
+// Both sides speak in turn; "error CODE TEXT" may stand for any answer. What arrives is foreign: lengths are bounded,
+// end of file and anything unexpected are errors (Code::peer).
 #pragma once
 
 #include <string>

@@ -17,9 +17,9 @@ namespace vz::net {
 
 // A veth pair: HOST end here, CT end in the container's network namespace.
 struct Veth {
-  std::string host_name, ct_name;       // at most 15 characters
-  std::string host_mac, ct_mac;         // "00:18:51:AA:BB:CC"
-  std::string bridge;                   // host bridge to join; empty: none
+  std::string host_name, ct_name;  // at most 15 characters
+  std::string host_mac, ct_mac;    // "00:18:51:AA:BB:CC"
+  std::string bridge;              // host bridge to join; empty: none
   bool operator==(const Veth&) const = default;
 };
 
@@ -45,7 +45,7 @@ std::string stable_mac(config::CtId id, unsigned index, bool host_side);
 // A new one, to be stored in NETIF: what CTID and name alone give could be there twice on one network segment.
 std::string random_mac(bool host_side);
 bool valid_mac(std::string_view text);
-bool valid_ifname(std::string_view text);      // 1..15 characters, no '/', no white space, not "." or ".."
+bool valid_ifname(std::string_view text);  // 1..15 characters, no '/', no white space, not "." or ".."
 
 // ---- execution --------------------------------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ Result<void> loopback_up(int netns);
 // UP_INSIDE. The CT's end has the same device number on every host (venet0 32, ethN 33 + N), if it is free. Errors:
 // bridge missing (Code::not_found), name taken (Code::exists).
 Result<void> add_veth(const Veth& veth, int netns, bool up_inside);
-Result<void> remove_link(const std::string& host_name);              // absent is fine
+Result<void> remove_link(const std::string& host_name);  // absent is fine
 bool link_exists(const std::string& host_name);
 // Puts the host end into / out of its bridge (used to hold the guest's packets during a move).
 Result<void> set_master(const std::string& host_name, const std::string& bridge);  // "" takes it out

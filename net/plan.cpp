@@ -93,7 +93,9 @@ std::string mac_text(uint32_t s, bool host_side) {
 }
 }  // namespace
 
-std::string stable_mac(config::CtId id, unsigned index, bool host_side) { return mac_text(mac_suffix(id, index), host_side); }
+std::string stable_mac(config::CtId id, unsigned index, bool host_side) {
+  return mac_text(mac_suffix(id, index), host_side);
+}
 
 std::string random_mac(bool host_side) {
   uint32_t bits = 0;

@@ -182,8 +182,8 @@ void check_forwarding(const std::string& uplink, bool v6) {
 }
 
 Result<void> answer_on(Netlink& here, const Uplink& uplink, const IpAddress& a, const std::string& bytes) {
-  // Where it lived before it came here. When it leaves again, packets for it must wait for the next host's announcement;
-  // with the old entry they went there, and from there back here, until their time to live ended.
+  // Where it lived before it came here. When it leaves again, packets for it must wait for the next host's
+  // announcement; with the old entry they went there, and from there back here, until their time to live ended.
   TRY(ignore(here.request(neighbour_request(RTM_DELNEIGH, 0, a, bytes, uplink.index)), {ENOENT}),
       "forget the neighbour {} on '{}'", a.address, uplink.name);
   TRY(here.request(proxy_request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, family_of(a), bytes, uplink.index)),

@@ -27,7 +27,8 @@ Result<void> apply_limits(const Container& after, const Keys& named) {
   TRY(group.apply(after.limits()));
   if (any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC"})) log::info("UB limits were set successfully");
   if (any(named, {"CPUUNITS"})) log::info("Setting CPU units: {}", after.spec.cpuunits.value_or(1000));
-  if (any(named, {"CPULIMIT"})) log::info("Setting CPU limit: {}", after.spec.cpulimit ? after.spec.cpulimit->percent : 0);
+  if (any(named, {"CPULIMIT"}))
+    log::info("Setting CPU limit: {}", after.spec.cpulimit ? after.spec.cpulimit->percent : 0);
   if (any(named, {"CPUS"})) log::info("Setting CPUs: {}", after.spec.cpus.value_or(0));
   return {};
 }
@@ -50,7 +51,8 @@ std::vector<config::IpAddress> without(const std::optional<std::vector<config::I
 Result<void> check_addresses(const Container& before, const Container& after) {
   for (const auto& a : without(after.spec.ip_address, before.spec.ip_address)) {
     TRY_AS(bool used, net::address_in_use(a, after.network.routed->veth.host_name));
-    if (used) return fail(Code::address_in_use, "Unable to add IP {}: it is in use on this host or its network", a.address);
+    if (used)
+      return fail(Code::address_in_use, "Unable to add IP {}: it is in use on this host or its network", a.address);
   }
   return {};
 }
@@ -71,7 +73,9 @@ Result<void> apply_addresses(const Container& before, const Container& after, in
   return {};
 }
 
-bool has(const std::vector<net::Veth>& veths, const net::Veth& v) { return std::find(veths.begin(), veths.end(), v) != veths.end(); }
+bool has(const std::vector<net::Veth>& veths, const net::Veth& v) {
+  return std::find(veths.begin(), veths.end(), v) != veths.end();
+}
 
 Result<void> apply_veths(const Container& before, const Container& after, int netns) {
   for (const net::Veth& v : before.network.veths) {
@@ -121,8 +125,9 @@ Result<void> apply_disk(const Container& before, const Container& after, const K
 void warn_restart_only(const Keys& changed) {
   if (!any(changed, {"CAPABILITY"})) return;
   log::error("Unable to set capability on a running container");
-  log::error("WARNING: Some of the parameters could not be applied to a running container.\n"
-             "\tThey take effect when it is started the next time.");
+  log::error(
+      "WARNING: Some of the parameters could not be applied to a running container.\n"
+      "\tThey take effect when it is started the next time.");
 }
 
 Keys keys_of(const std::vector<config::Change>& changes) {
@@ -147,8 +152,8 @@ Result<void> apply_passwords(const Host& host, const Container& ct, const std::v
 }
 
 // To a running CT: BEFORE as it runs, AFTER as it shall run.
-Result<void> apply_live(const Host& host, const Container& before, const Container& after, const Keys& changed, const Keys& named,
-                        pid_t init) {
+Result<void> apply_live(const Host& host, const Container& before, const Container& after, const Keys& changed,
+                        const Keys& named, pid_t init) {
   TRY(check_addresses(before, after));
   TRY(note_live(host, after));  // before anything is there: whoever cleans up finds it although nothing may be saved
   TRY(apply_limits(after, named));
@@ -163,7 +168,8 @@ void choose_macs(config::CtSpec& spec, const config::CtSpec& like) {
   if (!spec.netif) return;
   const auto known = like.netif.value_or(std::vector<config::NetIf>());
   for (config::NetIf& n : *spec.netif) {
-    const auto twin = std::find_if(known.begin(), known.end(), [&](const config::NetIf& k) { return k.ifname == n.ifname; });
+    const auto twin =
+        std::find_if(known.begin(), known.end(), [&](const config::NetIf& k) { return k.ifname == n.ifname; });
     if (n.mac.empty()) n.mac = twin != known.end() ? twin->mac : net::random_mac(false);
     if (n.host_mac.empty()) n.host_mac = twin != known.end() ? twin->host_mac : net::random_mac(true);
   }
@@ -171,9 +177,10 @@ void choose_macs(config::CtSpec& spec, const config::CtSpec& like) {
 
 struct Changed {
   Container ct;
-  Keys keys;                    // that really changed
+  Keys keys;  // that really changed
 };
-Result<Changed> change(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const config::CtSpec& like) {
+Result<Changed> change(const Host& host, const Container& ct, const std::vector<config::Change>& changes,
+                       const config::CtSpec& like) {
   config::File file = ct.file;
   config::CtSpec spec = ct.spec;
   TRY_AS(Keys keys, change_file(file, spec, changes, like));
@@ -200,7 +207,8 @@ Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::ve
   choose_macs(spec, like);
   Keys changed;
   for (const config::Param& p : config::table()) {
-    const bool named = std::any_of(changes.begin(), changes.end(), [&](const config::Change& c) { return c.param->key == p.key; });
+    const bool named =
+        std::any_of(changes.begin(), changes.end(), [&](const config::Change& c) { return c.param->key == p.key; });
     if (p.key.empty() || !named || changed.contains(std::string(p.key))) continue;
     const std::string value = p.print(spec).value_or("");
     if (file.get(p.key) == value) continue;
@@ -210,7 +218,8 @@ Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::ve
   return changed;
 }
 
-Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const SetOptions& options) {
+Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes,
+                 const SetOptions& options) {
   const auto running = state::running(host.paths, ct.id);
   TRY_AS(const Container before, running ? live_container(host, ct) : Result<Container>(ct));
   TRY_AS(const Changed live, change(host, before, changes, before.spec));

@@ -11,16 +11,17 @@
 
 namespace vz::runtime {
 
-// Applies CHANGES to FILE (whose spec for CT is SPEC): later reads of the file give the changed values. New interfaces get
-// the MACs they have in LIKE, else random ones. Returns the keys that really changed.
-Result<std::set<std::string>> change_file(config::File& file, config::CtSpec& spec, const std::vector<config::Change>& changes,
-                                          const config::CtSpec& like = {});
+// Applies CHANGES to FILE (whose spec for CT is SPEC): later reads of the file give the changed values. New interfaces
+// get the MACs they have in LIKE, else random ones. Returns the keys that really changed.
+Result<std::set<std::string>> change_file(config::File& file, config::CtSpec& spec,
+                                          const std::vector<config::Change>& changes, const config::CtSpec& like = {});
 
 struct SetOptions {
   bool save = false;
 };
-// Takes effect on a running CT where possible, is stored with `save`; says what vzctl says. Any failure: nothing is stored.
-// What is not stored holds until the CT stops, through suspend, resume and live moves.
-Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes, const SetOptions& options);
+// Takes effect on a running CT where possible, is stored with `save`; says what vzctl says. Any failure: nothing is
+// stored. What is not stored holds until the CT stops, through suspend, resume and live moves.
+Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes,
+                 const SetOptions& options);
 
 }  // namespace vz::runtime

@@ -81,7 +81,8 @@ Result<void> container_ended(const Host& host, config::CtId id, int wait_status)
       if (!started) TRY(clean_up(host, ct, Leave::nothing));
       return started;
     }
-    if (lock.error().code != Code::locked || std::chrono::steady_clock::now() > deadline) return std::move(lock).error();
+    if (lock.error().code != Code::locked || std::chrono::steady_clock::now() > deadline)
+      return std::move(lock).error();
     std::this_thread::sleep_for(20ms);
   }
 }

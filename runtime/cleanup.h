@@ -9,19 +9,19 @@
 
 namespace vz::runtime {
 
-Result<void> mount(const Host& host, const Container& ct);     // says "Container is mounted"
-Result<void> umount(const Host& host, const Container& ct);    // refuses a running CT; says "Container is unmounted"
+Result<void> mount(const Host& host, const Container& ct);   // says "Container is mounted"
+Result<void> umount(const Host& host, const Container& ct);  // refuses a running CT; says "Container is unmounted"
 
 enum class Leave { mounted, nothing };
-// For a CT whose init is gone (or never came up): kills what is left in its groups, removes groups, host links, routes, the
-// running state and, with Leave::nothing, the root mount.
+// For a CT whose init is gone (or never came up): kills what is left in its groups, removes groups, host links, routes,
+// the running state and, with Leave::nothing, the root mount.
 Result<void> clean_up(const Host& host, const Container& ct, Leave leave);
 
 // Note in the CT's run directory: the PID of the supervisor in charge.
 constexpr std::string_view kSupervisorNote = "supervisor";
 
-// The supervisor's last act ("vzctl ct-ended CTID WAIT_STATUS"): cleans up after a death, starts again after a reboot from
-// inside. Does nothing when a stop, restart or move in progress takes care of it.
+// The supervisor's last act ("vzctl ct-ended CTID WAIT_STATUS"): cleans up after a death, starts again after a reboot
+// from inside. Does nothing when a stop, restart or move in progress takes care of it.
 Result<void> container_ended(const Host& host, config::CtId id, int wait_status);
 
 }  // namespace vz::runtime

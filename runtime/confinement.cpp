@@ -10,11 +10,11 @@ namespace vz::runtime {
 
 namespace {
 
-// With a user namespace none of these reaches the host; dropping sys_rawio and sys_module besides makes systemd skip the
-// units that could only fail (ConditionCapability=), so that a stock guest is "running" and not "degraded".
-constexpr std::string_view kDropped[] = {"sys_module", "sys_rawio",     "sys_time",    "sys_pacct",  "mac_admin",
-                                         "mac_override", "syslog",      "wake_alarm",  "block_suspend", "audit_read",
-                                         "audit_control", "bpf",        "perfmon"};
+// With a user namespace none of these reaches the host; dropping sys_rawio and sys_module besides makes systemd skip
+// the units that could only fail (ConditionCapability=), so that a stock guest is "running" and not "degraded".
+constexpr std::string_view kDropped[] = {"sys_module",    "sys_rawio", "sys_time",   "sys_pacct",     "mac_admin",
+                                         "mac_override",  "syslog",    "wake_alarm", "block_suspend", "audit_read",
+                                         "audit_control", "bpf",       "perfmon"};
 
 // CRIU dumps nested mount namespaces only. systemd takes EPERM as "the container manager prohibits it" and starts the
 // service without (ProtectHostname=, PrivateNetwork=, PrivateUsers= ...).
@@ -37,15 +37,33 @@ std::vector<std::string> dropped_capabilities(const config::CtSpec& spec) {
 const std::vector<sys::SyscallRule>& syscall_rules() {
   static const std::vector<sys::SyscallRule> rules = {
       // Reach beyond the container.
-      {"kexec_load", EPERM}, {"kexec_file_load", EPERM}, {"init_module", EPERM}, {"finit_module", EPERM},
-      {"delete_module", EPERM}, {"open_by_handle_at", EPERM}, {"swapon", EPERM}, {"swapoff", EPERM}, {"acct", EPERM},
+      {"kexec_load", EPERM},
+      {"kexec_file_load", EPERM},
+      {"init_module", EPERM},
+      {"finit_module", EPERM},
+      {"delete_module", EPERM},
+      {"open_by_handle_at", EPERM},
+      {"swapon", EPERM},
+      {"swapoff", EPERM},
+      {"acct", EPERM},
       {"syslog", EPERM},  // the kernel log is the host's, and dmesg_restrict may be off
-      {"iopl", EPERM}, {"ioperm", EPERM}, {"quotactl", EPERM}, {"quotactl_fd", EPERM}, {"lookup_dcookie", EPERM},
+      {"iopl", EPERM},
+      {"ioperm", EPERM},
+      {"quotactl", EPERM},
+      {"quotactl_fd", EPERM},
+      {"lookup_dcookie", EPERM},
       // Keyrings are not namespaced and not dumped.
-      {"add_key", EPERM}, {"keyctl", EPERM}, {"request_key", EPERM},
+      {"add_key", EPERM},
+      {"keyctl", EPERM},
+      {"request_key", EPERM},
       // Large kernel attack surface, and nothing of it survives a dump.
-      {"bpf", EPERM}, {"io_uring_setup", EPERM}, {"io_uring_enter", EPERM}, {"io_uring_register", EPERM},
-      {"userfaultfd", EPERM}, {"perf_event_open", EPERM}, {"fanotify_init", EPERM},
+      {"bpf", EPERM},
+      {"io_uring_setup", EPERM},
+      {"io_uring_enter", EPERM},
+      {"io_uring_register", EPERM},
+      {"userfaultfd", EPERM},
+      {"perf_event_open", EPERM},
+      {"fanotify_init", EPERM},
       // Namespaces that would make the container impossible to dump.
       {"unshare", EPERM, kNestedNamespaces | kNewTime, 0},
       {"clone", EPERM, kNestedNamespaces, 0},
@@ -58,7 +76,8 @@ const std::vector<MountStep>& guest_mounts() {
   constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   static const std::vector<MountStep> mounts = {
       {"proc", "/proc", kPlain, ""},
-      {"sysfs", "/sys", kPlain | MS_RDONLY, ""},  // read-only: udev and friends stay off by ConditionPathIsReadWrite=/sys
+      {"sysfs", "/sys", kPlain | MS_RDONLY,
+       ""},  // read-only: udev and friends stay off by ConditionPathIsReadWrite=/sys
       {"cgroup2", "/sys/fs/cgroup", kPlain, ""},
       {"tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=4096"},
       {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
@@ -92,8 +111,8 @@ const std::vector<SeedFile>& run_files() {
 }
 
 std::vector<std::string> init_environment() {
-  return {"HOME=/", "TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container=vessel",
-          "MEMORY_PRESSURE_WATCH=/dev/null"};
+  return {"HOME=/", "TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+          "container=vessel", "MEMORY_PRESSURE_WATCH=/dev/null"};
 }
 
 }  // namespace vz::runtime

@@ -24,8 +24,8 @@ struct MountStep {
   unsigned long flags;
   std::string_view options;
 };
-const std::vector<MountStep>& guest_mounts();          // in order
-const std::vector<std::string_view>& device_nodes();   // names below /dev, bind mounts of the host's
+const std::vector<MountStep>& guest_mounts();         // in order
+const std::vector<std::string_view>& device_nodes();  // names below /dev, bind mounts of the host's
 struct Link {
   std::string_view target, path;
 };

@@ -16,16 +16,16 @@ namespace vz::runtime {
 
 struct Container {
   config::CtId id = 0;
-  config::File file;            // CTID.conf as it is on disk
-  config::CtSpec spec;          // it, with vz.conf's defaults
+  config::File file;    // CTID.conf as it is on disk
+  config::CtSpec spec;  // it, with vz.conf's defaults
   storage::Area area;
   net::Plan network;
   sys::IdRange ids;
 
   cgroups::Limits limits() const;
   storage::Quota quota() const;
-  std::string hostname() const; // HOSTNAME, else "ctCTID"
-  std::string dump_dir(const Host& host) const;   // DUMPDIR/Dump.CTID
+  std::string hostname() const;                  // HOSTNAME, else "ctCTID"
+  std::string dump_dir(const Host& host) const;  // DUMPDIR/Dump.CTID
 };
 
 // Code::no_ct_config when CTID.conf is absent.

@@ -18,7 +18,8 @@ namespace {
 Result<config::File> read_sample(const Host& host, const CreateOptions& options) {
   const std::string name = options.sample.value_or(host.conf.configfile);
   if (name.empty()) return config::File{};
-  if (name.find('/') != std::string::npos) return fail(Code::config_sample_missing, "Bad sample name '{}'", printable(name));
+  if (name.find('/') != std::string::npos)
+    return fail(Code::config_sample_missing, "Bad sample name '{}'", printable(name));
   const std::string path = fmt::format("{}/ve-{}.conf-sample", host.paths.conf_dir, name);
   auto text = sys::read_file(path);
   if (!text) return fail(Code::config_sample_missing, "Sample config file not found: {}", path);
@@ -48,18 +49,22 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   if (const auto other = state::id_range_conflict(host.paths, id))
     return fail(Code::invalid, "CT {} would share its range of user ids with CT {}: choose another CTID", id, *other);
   config::File file;
-  if (auto present = sys::read_file(conf_path)) file = config::File::parse(*present);
+  if (auto present = sys::read_file(conf_path))
+    file = config::File::parse(*present);
   else {
     TRY_AS(file, read_sample(host, options));
   }
   if (options.ostemplate) TRY(file.set("OSTEMPLATE", *options.ostemplate));
-  if (!file.get("OSTEMPLATE") && !host.conf.def_ostemplate.empty()) TRY(file.set("OSTEMPLATE", host.conf.def_ostemplate));
+  if (!file.get("OSTEMPLATE") && !host.conf.def_ostemplate.empty())
+    TRY(file.set("OSTEMPLATE", host.conf.def_ostemplate));
   if (options.apply) TRY(options.apply(file));
   TRY_AS(Container ct, make_container(host, id, file));
-  if (!ct.spec.ostemplate) return fail(Code::template_unset, "No OS template given: use --ostemplate NAME or set DEF_OSTEMPLATE in vz.conf");
+  if (!ct.spec.ostemplate)
+    return fail(Code::template_unset, "No OS template given: use --ostemplate NAME or set DEF_OSTEMPLATE in vz.conf");
   TRY_AS(templates::Template from, templates::find(host.cache_dir(), *ct.spec.ostemplate));
 
-  if (!ct.file.get("VE_ROOT")) TRY(ct.file.set("VE_ROOT", host.conf_file.get("VE_ROOT").value_or("/var/lib/vz/root/$VEID")));
+  if (!ct.file.get("VE_ROOT"))
+    TRY(ct.file.set("VE_ROOT", host.conf_file.get("VE_ROOT").value_or("/var/lib/vz/root/$VEID")));
   if (!ct.file.get("VE_PRIVATE"))
     TRY(ct.file.set("VE_PRIVATE", host.conf_file.get("VE_PRIVATE").value_or("/var/lib/vz/private/$VEID")));
   ct.area.layout = ct.spec.layout.value_or(config::Layout::image);
@@ -80,7 +85,8 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   log::info("Performing postcreate actions");
   if (ct.spec.name) {
     TRY(state::assign_name(host.paths, id, *ct.spec.name, ""));
-    undo.add("release the name", [&host, id, name = *ct.spec.name] { return state::assign_name(host.paths, id, "", name); });
+    undo.add("release the name",
+             [&host, id, name = *ct.spec.name] { return state::assign_name(host.paths, id, "", name); });
   }
   undo.add("remove the configuration", [conf_path] { return sys::remove_file(conf_path); });
   TRY(save_container(host, ct));

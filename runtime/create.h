@@ -11,8 +11,8 @@
 namespace vz::runtime {
 
 struct CreateOptions {
-  std::optional<std::string> sample;                          // --config NAME, else vz.conf's CONFIGFILE
-  std::optional<std::string> ostemplate;                      // else the sample's, else DEF_OSTEMPLATE
+  std::optional<std::string> sample;      // --config NAME, else vz.conf's CONFIGFILE
+  std::optional<std::string> ostemplate;  // else the sample's, else DEF_OSTEMPLATE
   // Command line options over the sample's values, applied to the new CTID.conf.
   std::function<Result<void>(config::File&)> apply;
 };

@@ -21,12 +21,13 @@ namespace {
 using sys::Channel;
 using sys::UniqueFd;
 
-constexpr int kJoin = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
+constexpr int kJoin =
+    CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
 enum ExecStep : int { kPty = 1 };
 
 struct JoinPlan {
   cgroups::Group::Entry entry;
-  UniqueFd init;                       // pidfd
+  UniqueFd init;  // pidfd
   std::vector<std::string> drop;
   std::vector<uint64_t> filter;
 };
@@ -72,8 +73,10 @@ Result<void> join(const JoinPlan& plan, const ExecOptions& options, const Channe
   // A session of its own: the guest cannot push input into the terminal vzctl was typed on (TIOCSTI), and Ctrl-C is
   // passed on by us.
   ::setsid();
-  if (options.terminal) TRY(open_terminal(host));
-  else TRY(use_stdio(options));
+  if (options.terminal)
+    TRY(open_terminal(host));
+  else
+    TRY(use_stdio(options));
   if (::chdir("/root") != 0 && ::chdir("/") != 0) return fail_sys(errno, "chdir");
   sigset_t none;
   sigemptyset(&none);
@@ -84,8 +87,8 @@ Result<void> join(const JoinPlan& plan, const ExecOptions& options, const Channe
 
 Error exec_first_that_exists(const ExecOptions& options) {
   ::clearenv();
-  for (const char* e : {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
-                        "LOGNAME=root"})
+  for (const char* e :
+       {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root"})
     ::putenv(const_cast<char*>(e));
   for (const std::string& e : options.env) ::putenv(const_cast<char*>(e.c_str()));
   std::vector<std::vector<std::string>> tries = options.fallbacks;
@@ -108,8 +111,8 @@ struct Spawned {
 Result<Spawned> spawn(const Host& host, const Container& ct, const ExecOptions& options) {
   TRY_AS(JoinPlan plan, plan_join(host, ct));
   TRY_AS(Channel::Pair channel, Channel::make());
-  // The child is born in the PID namespace; our own membership does not change, but later children of ours would be born
-  // there as well: put it back (pid_namespaces(7)).
+  // The child is born in the PID namespace; our own membership does not change, but later children of ours would be
+  // born there as well: put it back (pid_namespaces(7)).
   TRY_AS(UniqueFd own, sys::open_ns(::getpid(), "pid_for_children"));
   TRY(sys::enter_ns(plan.init.get(), CLONE_NEWPID));
   auto child = sys::clone_process(0, plan.entry.v2_dir.get());

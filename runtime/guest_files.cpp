@@ -44,7 +44,8 @@ Result<void> write_guest(int root, const std::string& path, std::string_view tex
   }
   TRY(sys::write_all(fd.get(), text), "{}", path);
   if (::fchmod(fd.get(), mode) != 0) return fail_sys(errno, "chmod {}", path);
-  if (::renameat(dir->get(), tmp.c_str(), dir->get(), name.c_str()) != 0) return fail_sys(errno, "replace {} in the container", path);
+  if (::renameat(dir->get(), tmp.c_str(), dir->get(), name.c_str()) != 0)
+    return fail_sys(errno, "replace {} in the container", path);
   return {};
 }
 
@@ -79,7 +80,8 @@ std::string hosts_with(std::string_view hosts, std::string_view name, std::strin
   }
   if (!out.empty() && out.back() != '\n') out += '\n';
   const std::string_view shorter = name.substr(0, name.find('.'));
-  return out + fmt::format("{} {}{}{} {}\n", address, name, shorter == name ? "" : " ", shorter == name ? "" : shorter, kMark);
+  return out + fmt::format("{} {}{}{} {}\n", address, name, shorter == name ? "" : " ", shorter == name ? "" : shorter,
+                           kMark);
 }
 
 std::string resolv_conf(const config::CtSpec& spec, std::string_view host_resolv_conf) {
@@ -89,7 +91,8 @@ std::string resolv_conf(const config::CtSpec& spec, std::string_view host_resolv
   return out;
 }
 
-std::optional<std::string> shadow_with(std::string_view shadow, std::string_view user, std::string_view hash, long today) {
+std::optional<std::string> shadow_with(std::string_view shadow, std::string_view user, std::string_view hash,
+                                       long today) {
   std::string out;
   bool found = false;
   for (const std::string_view line : split(shadow, '\n')) {
@@ -122,7 +125,8 @@ Result<void> prepare_guest_files(const Container& ct) {
 Result<void> set_password(const Container& ct, std::string_view user_password) {
   const size_t colon = user_password.find(':');
   const std::string user(user_password.substr(0, colon));
-  if (colon == std::string_view::npos || user.empty()) return fail(Code::invalid, "Bad parameter for --userpasswd: user:password is due");
+  if (colon == std::string_view::npos || user.empty())
+    return fail(Code::invalid, "Bad parameter for --userpasswd: user:password is due");
   const std::string password(user_password.substr(colon + 1));
   if (password.find('\n') != std::string::npos) return fail(Code::invalid, "a password cannot hold a newline");
   crypt_data data{};

@@ -13,7 +13,7 @@ namespace vz::runtime {
 struct Host {
   state::Paths paths;
   config::GlobalConf conf;
-  config::File conf_file;       // vz.conf: also the defaults of every container
+  config::File conf_file;  // vz.conf: also the defaults of every container
   std::string cache_dir() const { return conf.template_dir + "/cache"; }
 };
 

@@ -38,9 +38,9 @@ Result<std::vector<UniqueFd>> clone_device_nodes() {
   return nodes;
 }
 
-// Into the new root before anything is mounted in it: from here on a symbolic link of the guest's (/proc -> /etc) resolves
-// inside the guest (CVE-2019-16884, CVE-2021-30465). The old root stays stacked over the new one until detach_old_root():
-// the kernel lets us mount proc and sysfs only while the host's are still in the namespace.
+// Into the new root before anything is mounted in it: from here on a symbolic link of the guest's (/proc -> /etc)
+// resolves inside the guest (CVE-2019-16884, CVE-2021-30465). The old root stays stacked over the new one until
+// detach_old_root(): the kernel lets us mount proc and sysfs only while the host's are still in the namespace.
 Result<void> pivot(const InsidePlan& plan, int tree) {
   TRY(sys::make_private("/"));
   TRY(sys::attach(tree, plan.attach_point));
@@ -71,7 +71,8 @@ Result<void> fill_dev(const std::vector<UniqueFd>& nodes) {
     TRY(sys::attach(nodes[i].get(), path));
   }
   for (const Link& l : device_links())
-    if (::symlink(std::string(l.target).c_str(), std::string(l.path).c_str()) != 0) return fail_sys(errno, "link '{}'", l.path);
+    if (::symlink(std::string(l.target).c_str(), std::string(l.path).c_str()) != 0)
+      return fail_sys(errno, "link '{}'", l.path);
   return {};
 }
 
@@ -110,7 +111,8 @@ void reset_process() {
 Result<void> become_init(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host) {
   TRY_AS(UniqueFd tree, host.expect(kMapped));
   TRY(cgroups::Group::join(entry), "join the cgroups");
-  if (::unshare(CLONE_NEWCGROUP) != 0) return fail_sys(errno, "cgroup namespace");  // only now: its root is where we are
+  if (::unshare(CLONE_NEWCGROUP) != 0)
+    return fail_sys(errno, "cgroup namespace");  // only now: its root is where we are
   TRY_AS(std::vector<UniqueFd> nodes, clone_device_nodes());
   TRY(pivot(plan, tree.get()), "root file system");
   tree.reset();

@@ -18,11 +18,11 @@ enum Step : int {
 };
 
 struct InsidePlan {
-  std::string attach_point;               // VE_ROOT: exists on the host, the root is attached over it and pivoted into
+  std::string attach_point;  // VE_ROOT: exists on the host, the root is attached over it and pivoted into
   std::string hostname;
-  std::vector<std::string> drop;          // capabilities
-  std::vector<uint64_t> filter;           // compiled seccomp program
-  std::vector<std::string> argv, env;     // init; argv[0] is tried, then the usual places
+  std::vector<std::string> drop;       // capabilities
+  std::vector<uint64_t> filter;        // compiled seccomp program
+  std::vector<std::string> argv, env;  // init; argv[0] is tried, then the usual places
 };
 
 // Never returns: exec, or an error told over the channel and _exit.

@@ -36,7 +36,8 @@ TEST_CASE("shadow: the user's hash and day, nobody else's") {
 }
 
 TEST_CASE("signals that a process handles in some way") {
-  const std::string status = "Name:\tinit\nSigBlk:\t0000002000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000001\n";
+  const std::string status =
+      "Name:\tinit\nSigBlk:\t0000002000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000001\n";
   CHECK(handles_signal(status, 38));
   CHECK(handles_signal(status, 1));
   CHECK_FALSE(handles_signal(status, 15));
@@ -49,7 +50,8 @@ TEST_CASE("capabilities: the fixed list, changed by CAPABILITY") {
     return std::find(all.begin(), all.end(), name) != all.end();
   };
   config::CtSpec spec;
-  for (const char* name : {"sys_module", "sys_rawio", "sys_time", "mac_admin", "bpf", "syslog"}) CHECK(drops(spec, name));
+  for (const char* name : {"sys_module", "sys_rawio", "sys_time", "mac_admin", "bpf", "syslog"})
+    CHECK(drops(spec, name));
   for (const char* name : {"sys_admin", "net_admin", "chown", "sys_boot"}) CHECK_FALSE(drops(spec, name));
   spec.capability = {{"sys_time", true}, {"net_raw", false}};
   CHECK_FALSE(drops(spec, "sys_time"));
@@ -58,6 +60,8 @@ TEST_CASE("capabilities: the fixed list, changed by CAPABILITY") {
 
 TEST_CASE("system calls: what reaches beyond a container is refused") {
   const auto& rules = syscall_rules();
-  for (const char* name : {"kexec_load", "init_module", "bpf", "userfaultfd", "open_by_handle_at", "syslog", "io_uring_setup"})
-    CHECK(std::any_of(rules.begin(), rules.end(), [&](const sys::SyscallRule& r) { return r.name == name && r.error == EPERM; }));
+  for (const char* name :
+       {"kexec_load", "init_module", "bpf", "userfaultfd", "open_by_handle_at", "syslog", "io_uring_setup"})
+    CHECK(std::any_of(rules.begin(), rules.end(),
+                      [&](const sys::SyscallRule& r) { return r.name == name && r.error == EPERM; }));
 }

@@ -113,7 +113,8 @@ void detach_from_caller() {
     (void)caller.post_error(init.error());
     ::_exit(1);
   }
-  (void)caller.post(kStarted);  // a caller that died meanwhile changes nothing: the CT runs and is found by its state file
+  (void)caller.post(
+      kStarted);  // a caller that died meanwhile changes nothing: the CT runs and is found by its state file
   become_supervisor(ct.id, *init);
 }
 

@@ -13,17 +13,19 @@
 namespace vz::runtime {
 
 struct StartOptions {
-  bool force = false;   // in spite of DISABLED="yes"
-  bool wait = false;    // return when the guest has finished booting (systemd), not when its init runs
+  bool force = false;  // in spite of DISABLED="yes"
+  bool wait = false;   // return when the guest has finished booting (systemd), not when its init runs
 };
 
-// Mounts the CT when it is not, makes its groups, namespaces and network and runs its init under a supervisor of its own.
-// On any error everything is as before. Errors: Code::running, start_disabled, no_private, bad_template, wait_failed ...
+// Mounts the CT when it is not, makes its groups, namespaces and network and runs its init under a supervisor of its
+// own. On any error everything is as before. Errors: Code::running, start_disabled, no_private, bad_template,
+// wait_failed ...
 Result<void> start(const Host& host, const Container& ct, const StartOptions& options = {});
 
-// The supervisor: a child of this process, in its own session, that becomes the parent of the container's init, runs LAUNCH
-// and then execs vz-supervisor, which waits for init and execs "vzctl ct-ended CTID" to clean up. LAUNCH returns init's
-// PID (a child of the supervisor) or an error with nothing left behind. Used by start and by the restore of a dump.
+// The supervisor: a child of this process, in its own session, that becomes the parent of the container's init, runs
+// LAUNCH and then execs vz-supervisor, which waits for init and execs "vzctl ct-ended CTID" to clean up. LAUNCH returns
+// init's PID (a child of the supervisor) or an error with nothing left behind. Used by start and by the restore of a
+// dump.
 using Launch = std::function<Result<pid_t>()>;
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch);
 
@@ -35,11 +37,13 @@ Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns);
 Result<void> connect_veth(const net::Veth& veth, int netns);
 // Links and routed addresses of the plan, in NETNS; undo steps go to UNDO.
 Result<void> connect_network(const Container& ct, int netns, Rollback& undo);
-// The same in two steps, for a CT that comes from elsewhere: first the links alone, which nobody outside hears of (a packet
-// that came before its sockets are there would be answered with a reset), then bridges, routes, ARP and NDP answers.
+// The same in two steps, for a CT that comes from elsewhere: first the links alone, which nobody outside hears of (a
+// packet that came before its sockets are there would be answered with a reset), then bridges, routes, ARP and NDP
+// answers.
 Result<void> connect_unheard(const Container& ct, int netns, Rollback& undo);
 Result<void> expose_network(const Container& ct);
-// For a CT about to leave: out of the bridges, no routes and answers any more; the links stay. expose_network() undoes it.
+// For a CT about to leave: out of the bridges, no routes and answers any more; the links stay. expose_network() undoes
+// it.
 Result<void> hide_network(const Container& ct);
 // Makes the groups with the limits in force; undo steps go to UNDO.
 Result<cgroups::Group> make_group(const Container& ct, Rollback& undo);

@@ -9,10 +9,10 @@
 namespace vz::runtime {
 
 struct Status {
-  bool exists = false;      // CTID.conf and the private area are there
+  bool exists = false;  // CTID.conf and the private area are there
   bool mounted = false;
   bool running = false;
-  bool suspended = false;   // not running, and a dump is there
+  bool suspended = false;  // not running, and a dump is there
 };
 Status status_of(const Host& host, const Container& ct);
 Status status_of(const Host& host, const Container& ct, bool running);  // for who has looked already

@@ -26,7 +26,8 @@ std::chrono::seconds patience(const Host& host, const Container& ct) {
 // An init that has just been started does not listen yet: a signal now would be lost.
 int poweroff_signal_soon(pid_t init, int pidfd) {
   int signal = poweroff_signal(init);
-  for (int tries = 0; !signal && tries < 50 && !sys::wait_ended(pidfd, 20ms).value_or(true); ++tries) signal = poweroff_signal(init);
+  for (int tries = 0; !signal && tries < 50 && !sys::wait_ended(pidfd, 20ms).value_or(true); ++tries)
+    signal = poweroff_signal(init);
   return signal;
 }
 
@@ -85,7 +86,8 @@ Result<void> destroy(const Host& host, const Container& ct) {
   TRY(sys::remove_dir(ct.area.root_dir));
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
   const std::string conf = host.paths.conf(ct.id);
-  if (::rename(conf.c_str(), (conf + ".destroyed").c_str()) != 0 && errno != ENOENT) return fail_sys(errno, "rename '{}'", conf);
+  if (::rename(conf.c_str(), (conf + ".destroyed").c_str()) != 0 && errno != ENOENT)
+    return fail_sys(errno, "rename '{}'", conf);
   log::info("Container private area was destroyed");
   return {};
 }

@@ -7,7 +7,7 @@
 namespace vz::runtime {
 
 struct StopOptions {
-  bool fast = false;          // kill at once
+  bool fast = false;  // kill at once
   bool skip_umount = false;
 };
 

@@ -57,12 +57,15 @@ Result<sys::ExitStatus> converse(Inside& shell, int signals) {
   const int master = shell.terminal.get();
   bool input = true;
   for (;;) {
-    pollfd p[4] = {{master, POLLIN, 0}, {input ? 0 : -1, POLLIN, 0}, {signals, POLLIN, 0}, {shell.child.pidfd.get(), POLLIN, 0}};
+    pollfd p[4] = {
+        {master, POLLIN, 0}, {input ? 0 : -1, POLLIN, 0}, {signals, POLLIN, 0}, {shell.child.pidfd.get(), POLLIN, 0}};
     if (::poll(p, 4, -1) < 0 && errno != EINTR) return fail_sys(errno, "poll");
     signalfd_siginfo info{};
     if (p[2].revents && ::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      if (info.ssi_signo == SIGWINCH) copy_window_size(master);
-      else (void)sys::send_signal(shell.child.pidfd.get(), SIGHUP);  // our terminal is gone: so is the session
+      if (info.ssi_signo == SIGWINCH)
+        copy_window_size(master);
+      else
+        (void)sys::send_signal(shell.child.pidfd.get(), SIGHUP);  // our terminal is gone: so is the session
     }
     if (p[1].revents && !relay(0, master)) {
       input = false;

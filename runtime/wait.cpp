@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string exe_name(pid_t pid) { return sys::base_name(sys::read_link(fmt::format("/proc/{}/exe", pid)).value_or("")); }
+std::string exe_name(pid_t pid) {
+  return sys::base_name(sys::read_link(fmt::format("/proc/{}/exe", pid)).value_or(""));
+}
 
 uint64_t signal_mask(std::string_view status, std::string_view field) {
   const size_t at = status.find(field);
@@ -29,7 +31,8 @@ uint64_t signal_mask(std::string_view status, std::string_view field) {
   return mask;
 }
 
-// What a process in sigwaitinfo(2) waits for: the kernel shows those signals neither as blocked nor as caught meanwhile.
+// What a process in sigwaitinfo(2) waits for: the kernel shows those signals neither as blocked nor as caught
+// meanwhile.
 // "/proc/PID/syscall" is the number and the arguments; the first one points to the set (proc(5)).
 uint64_t awaited_signals(pid_t pid) {
   const std::string text = sys::read_file(fmt::format("/proc/{}/syscall", pid)).value_or("");
@@ -74,7 +77,8 @@ Result<void> wait_until_up(const Host& host, const Container& ct) {
     } else if (exe != "vzctl" && exe != "vz-supervisor") {
       return {};
     }
-    if (std::chrono::steady_clock::now() > deadline) return fail(Code::wait_failed, "Container wait failed - timeout expired");
+    if (std::chrono::steady_clock::now() > deadline)
+      return fail(Code::wait_failed, "Container wait failed - timeout expired");
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, 50ms);
   }

@@ -22,8 +22,8 @@ struct Paths {
   std::string names_dir = "/etc/vz/names";
   std::string global_conf = "/etc/vz/vz.conf";
   std::string run_dir = "/run/vz";
-  std::string conf(config::CtId id) const;          // conf_dir/CTID.conf
-  std::string run(config::CtId id) const;           // run_dir/CTID, a directory, 0700
+  std::string conf(config::CtId id) const;  // conf_dir/CTID.conf
+  std::string run(config::CtId id) const;   // run_dir/CTID, a directory, 0700
 };
 
 // ---- lock: LOCKDIR/CTID.lck holding "PID\nSTATUS\nBOOT_ID START_TIME\n", made by link(2) so that it appears with its
@@ -41,7 +41,7 @@ class Lock {
   static Result<Lock> take(const std::string& lock_dir, config::CtId id, std::string_view status, bool quiet = false);
   Lock(Lock&& other) noexcept;
   Lock& operator=(Lock&&) = delete;
-  ~Lock();                                           // removes the file if it is still ours
+  ~Lock();  // removes the file if it is still ours
   // fork: the child must not remove it; hand over: the file now names PID (a restart carried on by the supervisor).
   void forget();
   Result<void> hand_over(pid_t pid, std::string_view status);
@@ -53,11 +53,11 @@ class Lock {
 
 // ---- a running container -------------------------------------------------------------------------------------------
 struct Running {
-  pid_t init = 0;            // host PIDs
-  uint64_t init_start = 0;   // start_time() of it: PID reuse cannot fool us
+  pid_t init = 0;           // host PIDs
+  uint64_t init_start = 0;  // start_time() of it: PID reuse cannot fool us
   pid_t supervisor = 0;
-  int64_t since = 0;         // seconds since the epoch (for a restored CT: of the first start)
-  std::string phase;         // "starting", "running", "stopping", "checkpointed" (frozen by `suspend --suspend` or a move)
+  int64_t since = 0;  // seconds since the epoch (for a restored CT: of the first start)
+  std::string phase;  // "starting", "running", "stopping", "checkpointed" (frozen by `suspend --suspend` or a move)
 };
 // nullopt: not running, also when the file is stale (init gone, other boot).
 std::optional<Running> running(const Paths& paths, config::CtId id);
@@ -68,18 +68,20 @@ Result<void> forget_running(const Paths& paths, config::CtId id);
 Result<void> save_note(const Paths& paths, config::CtId id, std::string_view name, std::string_view text);
 Result<std::string> load_note(const Paths& paths, config::CtId id, std::string_view name);
 
-// ---- registry --------------------------------------------------------------------------------------------------------
-// All CTIDs with a CTID.conf, ascending; CT 0 is left out.
+// ---- registry
+// -------------------------------------------------------------------------------------------------------- All CTIDs
+// with a CTID.conf, ascending; CT 0 is left out.
 Result<std::vector<config::CtId>> all(const Paths& paths);
 // A number is a CTID (1..2147483644), anything else a name, looked up by /etc/vz/names/NAME and checked against that
 // CT's NAME. Code::invalid "Bad CT ID X" / "Unable to find container by name X".
 Result<config::CtId> resolve(const Paths& paths, std::string_view id_or_name);
-bool valid_name(std::string_view name);              // alphanumerics and " -+_.", not all digits
+bool valid_name(std::string_view name);  // alphanumerics and " -+_.", not all digits
 // Code::name_conflict "Conflict: name X already used by container N". Empty NAME removes OLD only.
 Result<void> assign_name(const Paths& paths, config::CtId id, const std::string& name, const std::string& old_name);
 
-// ---- ids -------------------------------------------------------------------------------------------------------------
-// First of the CT's 65,536 host ids: 65536 * (8 + CTID mod 32744), i.e. 524288 .. 2^31: the same on every host, never the
+// ---- ids
+// ------------------------------------------------------------------------------------------------------------- First
+// of the CT's 65,536 host ids: 65536 * (8 + CTID mod 32744), i.e. 524288 .. 2^31: the same on every host, never the
 // host's own, and its own for each CTID below 32744.
 uint32_t first_id(config::CtId id);
 // Another registered CT that would share ID's range (two CTIDs that differ by a multiple of 32744); nullopt: none.

@@ -126,14 +126,16 @@ Result<void> resize_stored(int fd, const std::string& path, uint64_t old_bytes, 
 }
 
 // The guest's tree is a directory of the image, not its root: criu finds a watched inode by its number alone among all
-// mounts, and number 2, the root of every ext4, is also the first directory made in a tmpfs (/run/systemd): a dump made with
-// it cannot be restored. Files made before it, and removed after, move the tree's number to where a tmpfs hardly gets.
+// mounts, and number 2, the root of every ext4, is also the first directory made in a tmpfs (/run/systemd): a dump made
+// with it cannot be restored. Files made before it, and removed after, move the tree's number to where a tmpfs hardly
+// gets.
 Result<void> make_tree(const std::string& root) {
   constexpr uint64_t kBeyondTmpfs = 4096;
   struct statvfs fs {};
   if (::statvfs(root.c_str(), &fs) != 0) return fail_sys(errno, "statfs '{}'", root);
   const uint64_t count = std::min<uint64_t>(kBeyondTmpfs, fs.f_ffree / 2);
-  for (uint64_t i = 0; i < count; ++i) TRY(sys::open(fmt::format("{}/.{}", root, i), O_WRONLY | O_CREAT | O_EXCL, 0600));
+  for (uint64_t i = 0; i < count; ++i)
+    TRY(sys::open(fmt::format("{}/.{}", root, i), O_WRONLY | O_CREAT | O_EXCL, 0600));
   TRY(sys::make_dirs(fmt::format("{}/{}", root, kTreeName), 0755));
   for (uint64_t i = 0; i < count; ++i) TRY(sys::remove_file(fmt::format("{}/.{}", root, i)));
   return {};

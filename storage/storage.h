@@ -49,8 +49,9 @@ Result<void> umount(const Area& area);
 bool is_mounted(const Area& area);
 // Flushes what was written below the mounted root.
 Result<void> sync(const Area& area);
-// Before an area just filled is unmounted: all that was written has got into the image file, as far as the host's page cache,
-// or it is an error (Code::no_space when the host's file system is full). A sparse file is not refused room before.
+// Before an area just filled is unmounted: all that was written has got into the image file, as far as the host's page
+// cache, or it is an error (Code::no_space when the host's file system is full). A sparse file is not refused room
+// before.
 Result<void> flush_to_image(const Area& area);
 
 // Image: grows (or shrinks) the file and the file system, mounted (growing only) or not. The number of inodes follows

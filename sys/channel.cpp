@@ -38,7 +38,8 @@ Result<void> Channel::post(int step, int fd) const {
     c->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
   }
-  if (::sendmsg(fd_.get(), &m, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof h)) return fail_sys(errno, "start channel, step {}", step);
+  if (::sendmsg(fd_.get(), &m, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof h))
+    return fail_sys(errno, "start channel, step {}", step);
   return {};
 }
 

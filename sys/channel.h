@@ -1,5 +1,5 @@
-// Child to parent during a start: one record per message (SOCK_SEQPACKET), end of file is a failure, and a failing child
-// says so in its own words.
+// Child to parent during a start: one record per message (SOCK_SEQPACKET), end of file is a failure, and a failing
+// child says so in its own words.
 #pragma once
 
 #include <string_view>

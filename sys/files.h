@@ -30,19 +30,19 @@ Result<void> write_all(int fd, std::string_view bytes);
 // PATH.tmp, fsync, rename, fsync of the directory. A symbolic link at PATH is followed, its target replaced.
 Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode = 0644);
 
-bool exists(const std::string& path);                       // follows symbolic links
+bool exists(const std::string& path);  // follows symbolic links
 Result<struct ::stat> stat(const std::string& path);
 Result<void> make_dirs(const std::string& path, mode_t mode = 0755);  // mkdir -p
-Result<void> remove_file(const std::string& path);          // absent is fine
-Result<void> remove_dir(const std::string& path);           // empty directory; absent is fine
+Result<void> remove_file(const std::string& path);                    // absent is fine
+Result<void> remove_dir(const std::string& path);                     // empty directory; absent is fine
 // rm -r that never leaves the file system of PATH and never follows a symbolic link; absent is fine.
 Result<void> remove_tree(const std::string& path);
 // Names without "." and "..", sorted.
 Result<std::vector<std::string>> list_dir(const std::string& path);
 Result<std::vector<std::string>> list_dir(int dir_fd);
-Result<void> sync_fs(const std::string& path);              // syncfs(2) of the file system PATH is on
+Result<void> sync_fs(const std::string& path);  // syncfs(2) of the file system PATH is on
 Result<std::string> read_link(const std::string& path);
-std::string parent_dir(const std::string& path);            // "/a/b" -> "/a"
-std::string base_name(std::string_view path);               // "/a/b" -> "b"
+std::string parent_dir(const std::string& path);  // "/a/b" -> "/a"
+std::string base_name(std::string_view path);     // "/a/b" -> "b"
 
 }  // namespace vz::sys

@@ -17,9 +17,9 @@ Result<UniqueFd> clone_tree(const std::string& path);
 // Detached mount only: from now on ids on disk are shown through the map of this user namespace (idmapped mount).
 Result<void> set_idmap(int tree_fd, int user_ns_fd);
 Result<void> attach(int tree_fd, const std::string& target);
-Result<void> make_private(const std::string& path);         // and everything below
-Result<void> umount(const std::string& path);               // busy is an error
-Result<void> umount_lazy(const std::string& path);          // MNT_DETACH; not a mount point is an error
-bool is_mount_point(const std::string& path);               // statx(2) STATX_ATTR_MOUNT_ROOT
+Result<void> make_private(const std::string& path);  // and everything below
+Result<void> umount(const std::string& path);        // busy is an error
+Result<void> umount_lazy(const std::string& path);   // MNT_DETACH; not a mount point is an error
+bool is_mount_point(const std::string& path);        // statx(2) STATX_ATTR_MOUNT_ROOT
 
 }  // namespace vz::sys

@@ -51,7 +51,9 @@ Result<UniqueFd> make_user_ns(IdRange range) {
   return result;
 }
 
-Result<UniqueFd> open_ns(pid_t pid, const std::string& kind) { return open(fmt::format("/proc/{}/ns/{}", pid, kind), O_RDONLY); }
+Result<UniqueFd> open_ns(pid_t pid, const std::string& kind) {
+  return open(fmt::format("/proc/{}/ns/{}", pid, kind), O_RDONLY);
+}
 
 Result<void> enter_ns(int fd, int flags) {
   if (::setns(fd, flags) != 0) return fail_sys(errno, "enter a namespace");
@@ -59,7 +61,8 @@ Result<void> enter_ns(int fd, int flags) {
 }
 
 Result<bool> same_ns(int a, int b) {
-  struct ::stat x {}, y {};
+  struct ::stat x {
+  }, y{};
   if (::fstat(a, &x) != 0 || ::fstat(b, &y) != 0) return fail_sys(errno, "stat a namespace");
   return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

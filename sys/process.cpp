@@ -49,7 +49,8 @@ void keep_open(int fd) { ::fcntl(fd, F_SETFD, 0); }
   for (int sig = 1; sig < NSIG; ++sig) ::signal(sig, SIG_DFL);
   int error = 0;
   // Lift them above 2 first: one of them may itself be 0, 1 or 2.
-  const int fds[3] = {::fcntl(in, F_DUPFD_CLOEXEC, 3), ::fcntl(out, F_DUPFD_CLOEXEC, 3), ::fcntl(err, F_DUPFD_CLOEXEC, 3)};
+  const int fds[3] = {::fcntl(in, F_DUPFD_CLOEXEC, 3), ::fcntl(out, F_DUPFD_CLOEXEC, 3),
+                      ::fcntl(err, F_DUPFD_CLOEXEC, 3)};
   for (int i = 0; i < 3; ++i)
     if (fds[i] < 0 || ::dup2(fds[i], i) < 0) error = errno;
   for (const int fd : p.inherit) keep_open(fd);
@@ -132,7 +133,8 @@ Result<UniqueFd> open_pidfd(pid_t pid) {
 }
 
 Result<void> send_signal(int pidfd, int signal) {
-  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0) return fail_sys(errno, "send signal {}", signal);
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0)
+    return fail_sys(errno, "send signal {}", signal);
   return {};
 }
 

@@ -46,9 +46,10 @@ struct Program {
   std::optional<int> stdout_fd = {};   // not captured then
   std::optional<int> stderr_fd = {};   // not captured then
   std::vector<int> inherit = {};       // further descriptors that stay open, under the same numbers
-  uint64_t namespaces = 0;        // CLONE_NEW* it is born into; with CLONE_NEWPID its end is the end of all it started
+  uint64_t namespaces = 0;  // CLONE_NEW* it is born into; with CLONE_NEWPID its end is the end of all it started
   std::chrono::milliseconds timeout = std::chrono::minutes(10);  // then killed: Code::timeout
-  std::function<Result<void>()> before_exec = {};  // in the child; async-signal-safety is the caller's business (we are single-threaded)
+  std::function<Result<void>()> before_exec =
+      {};  // in the child; async-signal-safety is the caller's business (we are single-threaded)
 };
 
 struct Output {

@@ -50,7 +50,8 @@ Result<std::vector<uint64_t>> compile_filter(const std::vector<SyscallRule>& rul
   if (!filter) return fail(Code::system, "seccomp: out of memory");
 #if defined(__x86_64__)
   for (const uint32_t arch : {SCMP_ARCH_X86, SCMP_ARCH_X32})
-    if (const int r = ::seccomp_arch_add(filter.get(), arch); r != 0 && r != -EEXIST) return fail_sys(-r, "seccomp architecture");
+    if (const int r = ::seccomp_arch_add(filter.get(), arch); r != 0 && r != -EEXIST)
+      return fail_sys(-r, "seccomp architecture");
 #endif
   for (const SyscallRule& rule : rules) TRY(add(filter.get(), rule));
   UniqueFd memory{::memfd_create("seccomp", MFD_CLOEXEC)};
@@ -66,7 +67,8 @@ Result<std::vector<uint64_t>> compile_filter(const std::vector<SyscallRule>& rul
 Result<void> load_filter(const std::vector<uint64_t>& program) {
   std::vector<uint64_t> copy = program;
   sock_fprog prog{static_cast<unsigned short>(copy.size()), reinterpret_cast<sock_filter*>(copy.data())};
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0) return fail_sys(errno, "load the system call filter");
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0)
+    return fail_sys(errno, "load the system call filter");
   return {};
 }
 

@@ -11,8 +11,8 @@ namespace vz::sys {
 
 struct SyscallRule {
   std::string_view name;
-  int error;                   // errno the caller gets
-  uint64_t forbidden_bits = 0; // 0: always refused; else refused when argument ARG has one of these bits
+  int error;                    // errno the caller gets
+  uint64_t forbidden_bits = 0;  // 0: always refused; else refused when argument ARG has one of these bits
   unsigned arg = 0;
 };
 
