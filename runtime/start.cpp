@@ -113,9 +113,18 @@ void detach_from_caller() {
     (void)caller.post_error(init.error());
     ::_exit(1);
   }
-  (void)caller.post(
-      kStarted);  // a caller that died meanwhile changes nothing: the CT runs and is found by its state file
+  // A caller that died meanwhile changes nothing: the CT runs and is found by its state file.
+  (void)caller.post(kStarted);
   become_supervisor(ct.id, *init);
+}
+
+// Where systemd runs (sd_booted(3)) it kills what is left in the caller's unit when that ends: the supervisor is born
+// elsewhere then, which takes half a millisecond.
+Result<sys::Forked> fork_supervisor(const Container& ct) {
+  if (!sys::exists("/run/systemd/system")) return sys::fork_process();
+  TRY_AS(cgroups::Group group, group_of(ct));
+  TRY_AS(const UniqueFd place, group.open_for_supervisor(), "cgroups");
+  return sys::clone_process(0, place.get());
 }
 
 }  // namespace
@@ -182,9 +191,7 @@ Result<cgroups::Group> make_group(const Container& ct, Rollback& undo) {
 
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch_init) {
   TRY_AS(Channel::Pair channel, Channel::make());
-  TRY_AS(cgroups::Group group, group_of(ct));
-  TRY_AS(const UniqueFd place, group.open_for_supervisor(), "cgroups");
-  TRY_AS(sys::Forked supervisor, sys::clone_process(0, place.get()), "start the supervisor");
+  TRY_AS(sys::Forked supervisor, fork_supervisor(ct));
   if (supervisor.pid == 0) {
     channel.parent.close();
     supervise(host, ct, launch_init, channel.child);
