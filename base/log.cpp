@@ -13,8 +13,8 @@ Settings& settings() {
 namespace {
 
 void to_file(const Settings& s, std::string_view text) {
-  std::FILE* f =
-      std::fopen(s.file.c_str(), "ae");  // opened per line: logrotate may move it, an exec'd guest must not inherit it
+  // Opened per line: logrotate may move it, an exec'd guest must not inherit it.
+  std::FILE* f = std::fopen(s.file.c_str(), "ae");
   if (!f) return;
   char stamp[64];
   const std::time_t now = std::time(nullptr);
@@ -33,8 +33,8 @@ void write(int level, std::string_view text) {
   const Settings& s = settings();
   if (level < 0 || (!s.quiet && level <= s.verbosity)) {
     std::FILE* out = level < 0 ? stderr : stdout;
-    std::fwrite(text.data(), 1, text.size(), out);
-    std::fputc('\n', out);
+    const std::string line = fmt::format("{}{}\n", s.name_ct ? fmt::format("CT {}: ", s.ctid) : std::string(), text);
+    std::fwrite(line.data(), 1, line.size(), out);
     std::fflush(out);
   }
   if (!s.file.empty() && level <= s.file_level) to_file(s, text);

@@ -13,10 +13,11 @@ namespace vz::log {
 
 struct Settings {
   std::string program = "vzctl";
-  unsigned ctid = 0;   // 0: no "CT N : " part
-  int verbosity = 0;   // console; -1 leaves only errors
-  bool quiet = false;  // nothing at all on the console but errors
-  std::string file;    // empty: no log file
+  unsigned ctid = 0;     // 0: no "CT N : " part
+  int verbosity = 0;     // console; -1 leaves only errors
+  bool quiet = false;    // nothing at all on the console but errors
+  bool name_ct = false;  // "CT N: " in front of each line on the console: several containers share it
+  std::string file;      // empty: no log file
   int file_level = 0;
 };
 

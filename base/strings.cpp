@@ -66,6 +66,12 @@ std::optional<uint64_t> parse_u64(std::string_view s) {
   return value;
 }
 
+std::optional<uint64_t> find_number(std::string_view text, std::string_view key) {
+  for (const std::string_view line : split(text, '\n'))
+    if (const auto w = words(line); w.size() >= 2 && w[0] == key) return parse_u64(w[1]);
+  return std::nullopt;
+}
+
 std::string replace_all(std::string s, std::string_view from, std::string_view to) {
   for (size_t pos = 0; (pos = s.find(from, pos)) != std::string::npos; pos += to.size())
     s.replace(pos, from.size(), to);
