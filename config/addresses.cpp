@@ -1,9 +1,6 @@
 #include <arpa/inet.h>
 
-#include <algorithm>
 #include <bit>
-
-#include <fmt/format.h>
 
 #include "base/strings.h"
 #include "config/codecs.h"

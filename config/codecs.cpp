@@ -101,6 +101,12 @@ Result<Layout> LayoutName::parse(std::string_view text) {
   return fail(Code::invalid, "'{}' is not a layout: 'image' or 'dir'", printable(text));
 }
 
+Result<StopMode> StopModeName::parse(std::string_view text) {
+  if (text == "suspend") return StopMode::suspend;
+  if (text == "stop") return StopMode::stop;
+  return fail(Code::invalid, "'{}' is neither 'suspend' nor 'stop'", printable(text));
+}
+
 Result<void> Addresses::add(std::vector<IpAddress>& list, std::string_view item) {
   TRY_AS(IpAddress ip, parse_ip(item));
   if (ip.address == "0.0.0.0" || ip.address == "::") return {};

@@ -78,6 +78,11 @@ struct LayoutName {
   static std::string print(Layout v) { return v == Layout::dir ? "dir" : "image"; }
 };
 
+struct StopModeName {
+  static Result<StopMode> parse(std::string_view text);
+  static std::string print(StopMode v) { return v == StopMode::suspend ? "suspend" : "stop"; }
+};
+
 // The same address again replaces the earlier one; 0.0.0.0 and :: are skipped.
 struct Addresses {
   static Result<void> add(std::vector<IpAddress>& list, std::string_view item);

@@ -55,8 +55,8 @@ std::string_view next_line(std::string_view& rest) {
 
 // Length of a $VEID or ${VEID} at the start of TEXT that a shell would read as that variable; 0: none.
 size_t veid_length(std::string_view text) {
-  if (text.substr(0, 7) == "${VEID}") return 7;
-  return text.substr(0, 5) == "$VEID" && (text.size() == 5 || !name_char(text[5])) ? 5 : 0;
+  if (text.starts_with("${VEID}")) return 7;
+  return text.starts_with("$VEID") && (text.size() == 5 || !name_char(text[5])) ? 5 : 0;
 }
 
 bool is_place(std::string_view key) { return key == "VE_ROOT" || key == "VE_PRIVATE"; }

@@ -1,7 +1,6 @@
 // vz.conf and CTID.conf: text in, text out (no I/O), and the table of parameters that drives them (params.h).
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,14 +78,16 @@ Result<void> apply(CtSpec& spec, const std::vector<Change>& changes);
 constexpr uint64_t kItems = 0;
 constexpr uint64_t kPageSize = 4096;
 constexpr uint64_t kDiskBlock = 1024;
-Result<uint64_t> parse_size(std::string_view text,
-                            uint64_t unit);  // "1.5G" -> in UNITs, bare number: UNITs; "unlimited"
+// "1.5G" -> in UNITs, bare number: UNITs; "unlimited"
+Result<uint64_t> parse_size(std::string_view text, uint64_t unit);
 Result<BarrierLimit> parse_barrier_limit(std::string_view text, uint64_t unit);  // "N", "B:L"
 std::string print_barrier_limit(const BarrierLimit& v);               // "N" when equal, else "B:L", "unlimited"
 Result<IpAddress> parse_ip(std::string_view text);                    // canonical form by inet_pton/ntop
 Result<NetIf> parse_netif_option(std::string_view text);              // "eth0[,mac,host_ifname,host_mac,bridge]"
 Result<std::vector<NetIf>> parse_netif_value(std::string_view text);  // "ifname=eth0,mac=...;..."
 std::string print_netif_value(const std::vector<NetIf>& v);
+// "00:18:51:AA:BB:CC", in any case; neither multicast nor all zero: those cannot be a device's own.
+bool valid_mac(std::string_view text);
 Result<Capability> parse_capability(std::string_view text);  // "net_admin:on"
 Result<void> check_hostname(std::string_view text);
 Result<void> check_name(std::string_view text);  // a CT's NAME: fit for /etc/vz/names/NAME

@@ -55,6 +55,9 @@ constexpr GlobalKey kGlobalKeys[] = {
     global<codec::FileName, &GlobalConf::def_ostemplate>("DEF_OSTEMPLATE"),
     global<codec::YesNo, &GlobalConf::ipv6>("IPV6"),
     global<codec::Number<uint64_t, 1, codec::kYear>, &GlobalConf::stop_timeout>("STOP_TIMEOUT"),
+    global<codec::YesNo, &GlobalConf::start_at_boot>("VIRTUOZZO"),
+    global<codec::StopModeName, &GlobalConf::stop_mode>("VE_STOP_MODE"),
+    global<codec::Number<uint64_t, 0, 1000>, &GlobalConf::parallel>("VE_PARALLEL"),
     global<codec::Path, &GlobalConf::criu>("CRIU"),
 };
 

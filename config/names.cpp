@@ -1,8 +1,6 @@
 // Texts that become names elsewhere: of hosts, containers, capabilities.
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "base/strings.h"
 #include "config/codecs.h"
 
@@ -71,7 +69,7 @@ Result<Capability> parse_capability(std::string_view text) {
   if (state != "on" && state != "off")
     return fail(Code::invalid, "'{}' is not a capability setting: NAME:on or NAME:off", printable(text));
   std::string name = to_lower(text.substr(0, colon));
-  if (name.rfind("cap_", 0) == 0) name.erase(0, 4);
+  if (name.starts_with("cap_")) name.erase(0, 4);
   const auto& known = capability_names();
   if (name != "ve_admin" && name != "setveid" && std::find(known.begin(), known.end(), name) == known.end())
     return fail(Code::invalid, "'{}' is not a capability", printable(name));

@@ -25,16 +25,8 @@ Result<std::string> parse_ifname(std::string_view text) {
   return std::string(text);
 }
 
-bool is_unicast_mac(std::string_view upper) {
-  if (upper.size() != 17 || upper == "00:00:00:00:00:00") return false;
-  for (size_t i = 0; i < upper.size(); ++i)
-    if (i % 3 == 2 ? upper[i] != ':' : !hex_digit(upper[i])) return false;
-  return std::string_view("13579BDF").find(upper[1]) == std::string_view::npos;
-}
-
 Result<std::string> parse_mac(std::string_view text) {
-  std::string mac = to_upper(text);
-  if (is_unicast_mac(mac)) return mac;
+  if (valid_mac(text)) return to_upper(text);
   return fail(Code::invalid, "'{}' is not the MAC address of an interface (six hexadecimal bytes, not multicast)",
               printable(text));
 }
@@ -93,6 +85,14 @@ Result<NetIf> parse_entry(std::string_view text) {
 }
 
 }  // namespace
+
+bool valid_mac(std::string_view text) {
+  const std::string upper = to_upper(text);
+  if (upper.size() != 17 || upper == "00:00:00:00:00:00") return false;
+  for (size_t i = 0; i < upper.size(); ++i)
+    if (i % 3 == 2 ? upper[i] != ':' : !hex_digit(upper[i])) return false;
+  return std::string_view("13579BDF").find(upper[1]) == std::string_view::npos;
+}
 
 Result<NetIf> parse_netif_option(std::string_view text) {
   const auto parts = split(text, ',');

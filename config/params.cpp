@@ -1,8 +1,6 @@
 // The table of parameters: one row each. man/ctid.conf.5 has an entry for each key (tests/lint/man-params).
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "base/strings.h"
 #include "config/codecs.h"
 #include "config/config.h"
@@ -83,10 +81,12 @@ std::vector<Param> make_table() {
     one<Text, &S::description>("DESCRIPTION", "description", "TEXT", save, "free text, one line"),
     one<Hostname, &S::hostname>("HOSTNAME", "hostname", "NAME", yes, "host name inside the container"),
     one<FileName, &S::ostemplate>("OSTEMPLATE", "ostemplate", "NAME", save, "OS template it was made from"),
+    one<FileName, &S::template_digest>("OSTEMPLATE_DIGEST", "", "SHA256", save, "that template's file, as it was then"),
     one<FileName, &S::origin_sample>("ORIGIN_SAMPLE", "", "NAME", save, "sample its configuration came from"),
     one<YesNo, &S::onboot>("ONBOOT", "onboot", "yes|no", save, "start it when the host boots"),
     one<YesNo, &S::disabled>("DISABLED", "disabled", "yes|no", save, "refuse to start it"),
     one<Order, &S::bootorder>("BOOTORDER", "bootorder", "N", save, "start priority at boot, higher first"),
+    one<StopModeName, &S::autostop>("AUTOSTOP", "autostop", "suspend|stop", save, "what the host's shutdown does to it"),
     one<Seconds, &S::stop_timeout>("STOP_TIMEOUT", "stop-timeout", "SECONDS", save, "time to stop in, 0: default"),
 
     one<Path, &S::ve_root>("VE_ROOT", "root", "PATH", restart, "mount point of its file system"),

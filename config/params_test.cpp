@@ -19,10 +19,12 @@ const std::map<std::string_view, std::vector<std::string>> kSamples = {
     {"DESCRIPTION", {R"({"uuid": "$X"} `x`)", "plain"}},
     {"HOSTNAME", {"web-1.example.org", "x"}},
     {"OSTEMPLATE", {"debian-12", ".centos-7"}},
+    {"OSTEMPLATE_DIGEST", {"0123456789abcdef"}},
     {"ORIGIN_SAMPLE", {"vswap-256m", "basic"}},
     {"ONBOOT", {"yes", "no"}},
     {"DISABLED", {"yes", "no"}},
     {"BOOTORDER", {"0", "100"}},
+    {"AUTOSTOP", {"suspend", "stop"}},
     {"STOP_TIMEOUT", {"0", "600"}},
     {"VE_ROOT", {"/var/lib/vz/root/7", "/r"}},
     {"VE_PRIVATE", {"/var/lib/vz/private/7", "/with space/7"}},
@@ -229,7 +231,8 @@ TEST_CASE("vz.conf: global values and their defaults") {
       File::parse(
           "LOCKDIR=/l/\nDUMPDIR=\"/d\"\nTEMPLATE=/t\nLOGFILE=/"
           "log\nLOGGING=no\nLOG_LEVEL=2\nVERBOSE=-1\nCONFIGFILE=\"basic\"\n"
-          "DEF_OSTEMPLATE=debian-12\nIPV6=no\nSTOP_TIMEOUT=60\nCRIU=/usr/sbin/criu\nVE_ROOT=/vz/$VEID\nOTHER=x\n"),
+          "DEF_OSTEMPLATE=debian-12\nIPV6=no\nSTOP_TIMEOUT=60\nCRIU=/usr/sbin/criu\nVE_ROOT=/vz/$VEID\nOTHER=x\n"
+          "VIRTUOZZO=no\nVE_STOP_MODE=stop\nVE_PARALLEL=3\n"),
       &warnings);
   CHECK(warnings.empty());
   CHECK(conf.lockdir == "/l");
@@ -244,19 +247,26 @@ TEST_CASE("vz.conf: global values and their defaults") {
   CHECK(!conf.ipv6);
   CHECK(conf.stop_timeout == 60);
   CHECK(conf.criu == "/usr/sbin/criu");
+  CHECK(!conf.start_at_boot);
+  CHECK(conf.stop_mode == StopMode::stop);
+  CHECK(conf.parallel == 3);
 }
 
 TEST_CASE("vz.conf: bad and empty values leave the default") {
   std::vector<std::string> warnings;
-  const GlobalConf conf = load_global(
-      File::parse("LOCKDIR=l\nDUMPDIR=\"\"\nLOGGING=maybe\nVERBOSE=x\nCONFIGFILE=../../x\nSTOP_TIMEOUT=0\n"),
-      &warnings);
-  CHECK(warnings.size() == 5);
+  const GlobalConf conf =
+      load_global(File::parse("LOCKDIR=l\nDUMPDIR=\"\"\nLOGGING=maybe\nVERBOSE=x\nCONFIGFILE=../../x\nSTOP_TIMEOUT=0\n"
+                              "VE_STOP_MODE=halt\nVE_PARALLEL=-1\nVIRTUOZZO=\n"),
+                  &warnings);
+  CHECK(warnings.size() == 7);
   CHECK(conf.lockdir == GlobalConf{}.lockdir);
   CHECK(conf.dumpdir == GlobalConf{}.dumpdir);
   CHECK(conf.logging);
   CHECK(conf.configfile.empty());
   CHECK(conf.stop_timeout == 120);
+  CHECK(conf.stop_mode == StopMode::suspend);
+  CHECK(conf.parallel == 0);
+  CHECK(conf.start_at_boot);
 }
 
 TEST_CASE("shipped files hold known keys and good values, and a shell can read them") {

@@ -48,6 +48,9 @@ struct Capability {
 
 enum class Layout { dir, image };
 
+// What becomes of a running container when the host shuts down.
+enum class StopMode { suspend, stop };
+
 // A CPULIMIT: percent of one CPU, or (of_host) percent of the whole host. 0: no limit.
 struct CpuLimit {
   uint32_t percent = 0;
@@ -57,9 +60,10 @@ struct CpuLimit {
 
 struct CtSpec {
   // Identity
-  std::optional<std::string> name, description, hostname, ostemplate, origin_sample;
+  std::optional<std::string> name, description, hostname, ostemplate, template_digest, origin_sample;
   std::optional<bool> onboot, disabled;
   std::optional<uint64_t> bootorder;
+  std::optional<StopMode> autostop;
   std::optional<uint64_t> stop_timeout;  // seconds, 0: default
   // Places; $VEID already replaced
   std::optional<std::string> ve_root, ve_private;
@@ -92,7 +96,10 @@ struct GlobalConf {
   std::string def_ostemplate;
   bool ipv6 = true;
   uint64_t stop_timeout = 120;  // seconds
-  std::string criu;             // program; empty: found by checkpoint/
+  bool start_at_boot = true;    // VIRTUOZZO
+  StopMode stop_mode = StopMode::suspend;
+  uint64_t parallel = 0;  // containers that start or stop at the same time; 0: four for each processor
+  std::string criu;       // program; empty: found by checkpoint/
 };
 
 }  // namespace vz::config

@@ -31,4 +31,12 @@ Result<void> drop_capabilities(const std::vector<std::string>& names) {
   return {};
 }
 
+bool has_capability(const std::string& name) {
+  const Caps caps{::cap_get_proc()};
+  cap_value_t value = 0;
+  cap_flag_value_t has = CAP_CLEAR;
+  return caps && ::cap_from_name(("cap_" + name).c_str(), &value) == 0 &&
+         ::cap_get_flag(caps.get(), value, CAP_EFFECTIVE, &has) == 0 && has == CAP_SET;
+}
+
 }  // namespace vz::sys

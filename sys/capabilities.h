@@ -12,4 +12,7 @@ namespace vz::sys {
 // the inheritable and ambient sets. Names this kernel does not know are skipped. Call as root of the user namespace.
 Result<void> drop_capabilities(const std::vector<std::string>& names);
 
+// In our effective set.
+bool has_capability(const std::string& name);
+
 }  // namespace vz::sys

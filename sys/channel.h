@@ -2,9 +2,6 @@
 // child says so in its own words.
 #pragma once
 
-#include <string_view>
-#include <vector>
-
 #include "base/result.h"
 #include "sys/unique_fd.h"
 

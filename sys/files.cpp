@@ -156,14 +156,15 @@ Result<void> write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode) {
+Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode, bool durable) {
   char resolved[PATH_MAX];
   const std::string target = ::realpath(path.c_str(), resolved) ? std::string(resolved) : path;
   const std::string tmp = target + ".tmp";
   TRY_AS(UniqueFd fd, open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
   TRY(write_all(fd.get(), text), "'{}'", tmp);
-  if (::fchmod(fd.get(), mode) != 0 || ::fsync(fd.get()) != 0) return fail_sys(errno, "sync '{}'", tmp);
+  if (::fchmod(fd.get(), mode) != 0 || (durable && ::fsync(fd.get()) != 0)) return fail_sys(errno, "sync '{}'", tmp);
   if (::rename(tmp.c_str(), target.c_str()) != 0) return fail_sys(errno, "rename '{}' to '{}'", tmp, target);
+  if (!durable) return {};
   TRY_AS(UniqueFd dir, open(parent_dir(target), O_RDONLY | O_DIRECTORY));
   if (::fsync(dir.get()) != 0) return fail_sys(errno, "sync '{}'", parent_dir(target));
   return {};

@@ -27,8 +27,9 @@ Result<std::string> read_fd(int fd, size_t limit = 16u << 20);
 Result<void> write_once(int fd, std::string_view text);
 Result<void> write_file(const std::string& path, std::string_view text);  // existing file, no truncation
 Result<void> write_all(int fd, std::string_view bytes);
-// PATH.tmp, fsync, rename, fsync of the directory. A symbolic link at PATH is followed, its target replaced.
-Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode = 0644);
+// PATH.tmp, fsync, rename, fsync of the directory; not DURABLE: without the two fsyncs, which a power cut may undo. A
+// symbolic link at PATH is followed, its target replaced.
+Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode = 0644, bool durable = true);
 
 bool exists(const std::string& path);  // follows symbolic links
 Result<struct ::stat> stat(const std::string& path);

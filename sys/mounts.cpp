@@ -21,6 +21,8 @@ Result<void> mount(const std::string& source, const std::string& target, const s
 
 Result<void> bind(const std::string& source, const std::string& target) { return mount(source, target, "", MS_BIND); }
 
+Result<void> make_unbindable(const std::string& path) { return mount("", path, "", MS_UNBINDABLE); }
+
 Result<UniqueFd> clone_tree(const std::string& path) {
   UniqueFd fd{static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
   if (!fd) return fail_sys(errno, "clone the mount '{}'", path);
@@ -36,9 +38,18 @@ Result<UniqueFd> clone_tree(const std::string& path) {
 Result<void> set_idmap(int tree_fd, int user_ns_fd) {
   mount_attr attr{};
   attr.attr_set = MOUNT_ATTR_IDMAP;
+  attr.attr_clr = MOUNT_ATTR_NOSUID;
   attr.userns_fd = static_cast<uint64_t>(user_ns_fd);
   if (::syscall(SYS_mount_setattr, tree_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) != 0)
     return fail_sys(errno, "map the ids of a mount");
+  return {};
+}
+
+Result<void> ignore_setuid(const std::string& path) {
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_NOSUID;
+  if (::syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, &attr, sizeof attr) != 0)
+    return fail_sys(errno, "mount '{}' nosuid", path);
   return {};
 }
 

@@ -12,10 +12,16 @@ namespace vz::sys {
 Result<void> mount(const std::string& source, const std::string& target, const std::string& type, unsigned long flags,
                    const std::string& data = "");
 Result<void> bind(const std::string& source, const std::string& target);
+// The mount at PATH is left out when a tree that it is part of is bound elsewhere, as for a service with a root of its
+// own.
+Result<void> make_unbindable(const std::string& path);
 // The mount at PATH as a detached copy; nobody sees it until move_mount.
 Result<UniqueFd> clone_tree(const std::string& path);
-// Detached mount only: from now on ids on disk are shown through the map of this user namespace (idmapped mount).
+// Detached mount only: from now on ids on disk are shown through the map of this user namespace (idmapped mount), and
+// set-user-id programs have their effect, within the map.
 Result<void> set_idmap(int tree_fd, int user_ns_fd);
+// Programs at PATH run as who starts them, whatever their mode and capabilities.
+Result<void> ignore_setuid(const std::string& path);
 Result<void> attach(int tree_fd, const std::string& target);
 Result<void> make_private(const std::string& path);  // and everything below
 Result<void> umount(const std::string& path);        // busy is an error

@@ -61,8 +61,8 @@ Result<void> enter_ns(int fd, int flags) {
 }
 
 Result<bool> same_ns(int a, int b) {
-  struct ::stat x {
-  }, y{};
+  struct ::stat x {};
+  struct ::stat y {};
   if (::fstat(a, &x) != 0 || ::fstat(b, &y) != 0) return fail_sys(errno, "stat a namespace");
   return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

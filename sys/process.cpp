@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,13 +152,17 @@ Result<bool> wait_ended(int pidfd, std::chrono::milliseconds timeout) {
   pollfd p{pidfd, POLLIN, 0};
   const auto deadline = Clock::now() + timeout;
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    const int n = ::poll(&p, 1, timeout.count() < 0 ? -1 : poll_ms(std::max(left, std::chrono::milliseconds(0))));
+    const int n = ::poll(&p, 1, timeout.count() < 0 ? -1 : poll_ms(time_left(deadline)));
     if (n > 0) return true;
     if (n == 0) return false;
     if (errno != EINTR) return fail_sys(errno, "wait for a process");
     TRY(check_cancelled());
   }
+}
+
+std::chrono::milliseconds time_left(Clock::time_point deadline) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+  return std::max(left, std::chrono::milliseconds(0));
 }
 
 std::optional<uint64_t> start_time(pid_t pid) {
@@ -181,6 +188,26 @@ Result<Forked> start(const Program& program) {
   TRY_AS(Started s, spawn(program, false));
   if (s.in) TRY(write_all(s.in.get(), program.input), "standard input of '{}'", program.argv[0]);
   return std::move(s.child);
+}
+
+void forget_callers_limits() {
+  constexpr rlim_t kOpenFiles = 1024;
+  ::umask(022);
+  for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
+    const auto which = static_cast<__rlimit_resource>(resource);
+    rlimit limit{}, own{};
+    if (::prlimit(1, which, nullptr, &limit) != 0 || ::getrlimit(which, &own) != 0) continue;
+    // An init raises these two for itself.
+    if (resource == RLIMIT_NOFILE) limit.rlim_cur = std::min(limit.rlim_max, kOpenFiles);
+    if (resource == RLIMIT_CORE) limit.rlim_cur = 0;
+    if (::setrlimit(which, &limit) == 0) continue;
+    limit = {std::min(limit.rlim_cur, own.rlim_max), own.rlim_max};  // without CAP_SYS_RESOURCE
+    (void)::setrlimit(which, &limit);
+  }
+  cpu_set_t cpus;
+  if (::sched_getaffinity(1, sizeof cpus, &cpus) == 0) (void)::sched_setaffinity(0, sizeof cpus, &cpus);
+  (void)::setpriority(PRIO_PROCESS, 0, 0);
+  (void)write_file("/proc/self/oom_score_adj", "0");
 }
 
 Result<Output> run(const Program& program) {

@@ -29,6 +29,8 @@ Result<void> send_signal(int pidfd, int signal);
 Result<ExitStatus> wait_child(pid_t pid);
 // Any process: true when it ended within the time. Negative: for ever.
 Result<bool> wait_ended(int pidfd, std::chrono::milliseconds timeout);
+// Until DEADLINE, 0 when it has passed.
+std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point deadline);
 // Field 22 of /proc/PID/stat: with the PID it names one process for ever (boot). nullopt when there is none.
 std::optional<uint64_t> start_time(pid_t pid);
 // fork(2) whose child gets a pidfd kept by the parent; the child returns with pid 0.
@@ -37,6 +39,9 @@ struct Forked {
   UniqueFd pidfd;
 };
 Result<Forked> fork_process();
+// This process gets what a fresh machine gives, whatever shell it comes from: the first process's resource limits and
+// CPUs, the usual priority. Before it enters a user namespace, which may not raise anything.
+void forget_callers_limits();
 
 struct Program {
   std::vector<std::string> argv = {};  // argv[0] is looked up in PATH
@@ -48,8 +53,8 @@ struct Program {
   std::vector<int> inherit = {};       // further descriptors that stay open, under the same numbers
   uint64_t namespaces = 0;  // CLONE_NEW* it is born into; with CLONE_NEWPID its end is the end of all it started
   std::chrono::milliseconds timeout = std::chrono::minutes(10);  // then killed: Code::timeout
-  std::function<Result<void>()> before_exec =
-      {};  // in the child; async-signal-safety is the caller's business (we are single-threaded)
+  // In the child; async-signal-safety is the caller's business (we are single-threaded).
+  std::function<Result<void>()> before_exec = {};
 };
 
 struct Output {

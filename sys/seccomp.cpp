@@ -1,6 +1,5 @@
 #include "sys/seccomp.h"
 
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
