@@ -10,12 +10,10 @@ constexpr uint32_t kIdsPerRange = 65536;
 
 uint32_t first_id(config::CtId id) { return kIdsPerRange * (kFirstRange + id % kRanges); }
 
-std::optional<config::CtId> id_range_conflict(const Paths& paths, config::CtId id) {
-  const auto registered = all(paths);
-  if (!registered) return std::nullopt;
-  for (const config::CtId other : *registered)
-    if (other != id && first_id(other) == first_id(id)) return other;
-  return std::nullopt;
+std::vector<config::CtId> sharing_ids(const Paths& paths, config::CtId id) {
+  std::vector<config::CtId> others = all(paths).value_or({});
+  std::erase_if(others, [id](config::CtId other) { return other == id || first_id(other) != first_id(id); });
+  return others;
 }
 
 }  // namespace vz::state

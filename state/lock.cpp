@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <ctime>
 #include <thread>
 
@@ -24,15 +23,16 @@ namespace {
 using namespace std::chrono_literals;
 constexpr size_t kLongestLock = 4096;
 
-// A lock file as it was found. Its inode never changes content: a lock is made complete and replaced as a whole.
+// A lock file as it was found. Its inode never changes content: a lock is made complete.
 struct Found {
   sys::UniqueFd fd;
   std::string text;
   pid_t pid = 0;  // 0: not to be made out
 };
 
-std::string content(pid_t pid, std::string_view status) {
-  return fmt::format("{}\n{}\n{} {}\n", pid, status, boot_id(), sys::start_time(pid).value_or(0));
+std::string content(std::string_view status) {
+  const pid_t self = ::getpid();
+  return fmt::format("{}\n{}\n{} {}\n", self, status, boot_id(), sys::start_time(self).value_or(0));
 }
 
 pid_t recorded_pid(std::string_view text) {
@@ -73,16 +73,20 @@ bool being_written(const Found& lock) {
 
 // Two that found the same stale lock must not both remove "it": the second would remove the first one's new lock. So
 // the remover holds flock(2) on the stale inode and checks that the path still leads there. Nobody else can change the
-// path then: its holder is dead, link(2) does not replace, other removers wait for the same flock.
-Result<void> remove_stale(const std::string& path, const Found& lock) {
-  if (::flock(lock.fd.get(), LOCK_EX | LOCK_NB) != 0)
-    return errno == EWOULDBLOCK ? Result<void>() : fail_sys(errno, "lock '{}'", path);
-  struct ::stat ours {
-  }, there{};
+// path then: its holder is dead, link(2) does not replace, other removers wait for the same flock. False: somebody else
+// has it, another remover or a process that the holder forked.
+Result<bool> remove_stale(const std::string& path, const Found& lock) {
+  if (::flock(lock.fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return false;
+    return fail_sys(errno, "lock '{}'", path);
+  }
+  struct ::stat ours {};
+  struct ::stat there {};
   if (::fstat(lock.fd.get(), &ours) != 0) return fail_sys(errno, "stat '{}'", path);
-  if (::lstat(path.c_str(), &there) != 0 || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev) return {};
+  if (::lstat(path.c_str(), &there) != 0 || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev) return true;
   log::error("Removing stale lock file {}", path);
-  return sys::remove_file(path);
+  TRY(sys::remove_file(path));
+  return true;
 }
 
 void tell_holder(pid_t pid) {
@@ -97,38 +101,56 @@ Error cannot_lock(const Error& why) {
   return Error{why.code, why.sys_errno, std::move(text)};
 }
 
-// A complete file under a name of our own.
-Result<std::string> write_own(const std::string& path, pid_t pid, std::string_view status) {
-  const std::string own = fmt::format("{}.{}", path, ::getpid());
-  TRY(sys::remove_file(own));
-  TRY_AS(const sys::UniqueFd fd, sys::open(own, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-  if (auto r = sys::write_all(fd.get(), content(pid, status)); !r) {
-    (void)sys::remove_file(own);
-    return std::move(r.error()).context(own);
+// A complete file without a name, so that nothing is left of who is killed while he waits; where the file system has no
+// such files, under a name of our own.
+struct Own {
+  std::string path;
+  sys::UniqueFd fd;
+  bool named = false;
+};
+void forget_name(const Own& own) {
+  if (own.named) (void)sys::remove_file(own.path);
+}
+Result<Own> make_own(const std::string& lock_dir, const std::string& path) {
+  Own own;
+  own.fd = sys::UniqueFd(::open(lock_dir.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+  if (own.fd) {
+    own.path = fmt::format("/proc/self/fd/{}", own.fd.get());
+    return own;
   }
+  own.path = fmt::format("{}.{}", path, ::getpid());
+  own.named = true;
+  TRY(sys::remove_file(own.path));
+  TRY_AS(own.fd, sys::open(own.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   return own;
+}
+Result<Own> write_own(const std::string& lock_dir, const std::string& path, std::string_view status) {
+  TRY_AS(Own own, make_own(lock_dir, path));
+  auto written = sys::write_all(own.fd.get(), content(status));
+  if (written && ::flock(own.fd.get(), LOCK_SH) != 0) written = fail_sys(errno, "lock it");
+  if (written) return own;
+  forget_name(own);
+  return std::move(written.error()).context(own.path);
 }
 
 // Links OWN to PATH as soon as nobody alive holds it. The holder's PID (0: unknown) when somebody does, nullopt: it is
 // ours.
 Result<std::optional<pid_t>> link_when_free(const std::string& own, const std::string& path) {
-  constexpr int kTries = 200;
   const auto patience = std::chrono::steady_clock::now() + 10s;
-  for (int i = 0; i < kTries;) {
-    if (::link(own.c_str(), path.c_str()) == 0) return std::optional<pid_t>();
+  for (;;) {
+    if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return std::optional<pid_t>();
     if (errno != EEXIST) return fail_sys(errno, "make '{}'", path);
     TRY_AS(const std::optional<Found> lock, find(path));
-    if (lock && holder_lives(*lock) && cleans_up(*lock) && std::chrono::steady_clock::now() < patience) {
-      std::this_thread::sleep_for(5ms);
-      continue;
-    }
-    ++i;
     if (!lock) continue;
-    if (holder_lives(*lock) || being_written(*lock)) return std::optional<pid_t>(lock->pid);
-    TRY(remove_stale(path, *lock));
-    if (i > 2) std::this_thread::sleep_for(1ms);
+    const bool held = holder_lives(*lock);
+    if (being_written(*lock) || (held && !cleans_up(*lock))) return std::optional<pid_t>(lock->pid);
+    if (!held) {
+      TRY_AS(const bool gone, remove_stale(path, *lock));
+      if (gone) continue;
+    }
+    if (std::chrono::steady_clock::now() > patience) return std::optional<pid_t>(held ? lock->pid : 0);
+    std::this_thread::sleep_for(1ms);
   }
-  return std::optional<pid_t>(0);
 }
 
 }  // namespace
@@ -136,35 +158,22 @@ Result<std::optional<pid_t>> link_when_free(const std::string& own, const std::s
 Result<Lock> Lock::take(const std::string& lock_dir, config::CtId id, std::string_view status, bool quiet) {
   const std::string path = fmt::format("{}/{}.lck", lock_dir, id);
   if (auto made = sys::make_dirs(lock_dir); !made) return cannot_lock(made.error());
-  const auto own = write_own(path, ::getpid(), status);
+  auto own = write_own(lock_dir, path, status);
   if (!own) return cannot_lock(own.error());
-  const auto holder = link_when_free(*own, path);
-  (void)sys::remove_file(*own);
+  const auto holder = link_when_free(own->path, path);
+  forget_name(*own);
   if (!holder) return cannot_lock(holder.error());
-  if (!*holder) return Lock(path);
+  if (!*holder) return Lock(path, std::move(own->fd));
   if (**holder && !quiet) tell_holder(**holder);
   return fail(Code::locked, "Container already locked");
 }
 
-Lock::Lock(Lock&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
+Lock::Lock(Lock&& other) noexcept : path_(std::move(other.path_)), fd_(std::move(other.fd_)) { other.path_.clear(); }
 
 Lock::~Lock() {
   if (path_.empty()) return;
   const auto lock = find(path_);
   if (lock && *lock && (*lock)->pid == ::getpid()) (void)sys::remove_file(path_);
-}
-
-void Lock::forget() { path_.clear(); }
-
-Result<void> Lock::hand_over(pid_t pid, std::string_view status) {
-  if (path_.empty() || !alive(pid)) return fail(Code::invalid, "the lock cannot be handed to process {}", pid);
-  TRY_AS(const std::optional<Found> lock, find(path_));
-  if (!lock || lock->pid != ::getpid()) return fail(Code::locked, "the lock file '{}' is no longer ours", path_);
-  TRY_AS(const std::string own, write_own(path_, pid, status));
-  if (::rename(own.c_str(), path_.c_str()) == 0) return {};
-  const int err = errno;
-  (void)sys::remove_file(own);
-  return fail_sys(err, "rename '{}' to '{}'", own, path_);
 }
 
 }  // namespace vz::state

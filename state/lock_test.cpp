@@ -75,7 +75,7 @@ TEST_CASE("lock: one holder at a time, other containers do not mind") {
   CHECK(in_child([&] { return dir.takeable() ? 1 : 0; }) == 0);
 }
 
-TEST_CASE("lock: a forked child does not release it, nor does one that forgot it") {
+TEST_CASE("lock: a forked child does not release it") {
   const LockDir dir;
   auto lock = dir.take();
   REQUIRE(lock);
@@ -84,12 +84,6 @@ TEST_CASE("lock: a forked child does not release it, nor does one that forgot it
           return 0;
         }) == 0);
   CHECK(!dir.takeable());
-  {
-    Lock moved = std::move(*lock);
-    moved.forget();
-  }
-  CHECK(!dir.takeable());
-  REQUIRE(sys::remove_file(dir.file()));
 }
 
 TEST_CASE("lock: stale ones are taken over") {
@@ -147,6 +141,50 @@ TEST_CASE("lock: whoever comes while a supervisor cleans up waits for it") {
   supervisor.join();
 }
 
+TEST_CASE("lock: whoever is killed while waiting leaves nothing") {
+  const LockDir dir;
+  const auto ending = dir.take(kEnded);
+  REQUIRE(ending);
+  const auto child = sys::fork_process();
+  REQUIRE(child);
+  if (child->pid == 0) ::_exit(dir.takeable() ? 1 : 2);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  REQUIRE(::kill(child->pid, SIGKILL) == 0);
+  CHECK(sys::wait_child(child->pid)->signal == SIGKILL);
+  CHECK(sys::list_dir(dir.path)->size() == 1);
+}
+
+TEST_CASE("lock: whoever comes while a child of a killed holder carries on waits for it") {
+  const LockDir dir;
+  const std::string finished = dir.path + "/finished";
+  CHECK(in_child([&] {
+          const auto lock = dir.take("starting");
+          const auto supervisor = sys::fork_process();
+          if (!lock || !supervisor) return 1;
+          if (supervisor->pid > 0) ::_exit(0);  // dies without releasing
+          std::this_thread::sleep_for(std::chrono::milliseconds(30));
+          ::_exit(sys::open(finished, O_WRONLY | O_CREAT, 0600) ? 0 : 1);
+        }) == 0);
+  CHECK(dir.takeable());
+  CHECK(sys::exists(finished));
+}
+
+TEST_CASE("lock: what a killed holder has started holds nothing") {
+  const LockDir dir;
+  int fds[2];
+  REQUIRE(::pipe2(fds, O_CLOEXEC) == 0);
+  CHECK(in_child([&]() -> int {
+          const auto lock = dir.take("starting");
+          const auto started = sys::start({.argv = {"cat"}, .stdin_fd = fds[0]});
+          ::_exit(lock && started ? 0 : 1);
+        }) == 0);
+  ::close(fds[0]);
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(dir.takeable());
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  ::close(fds[1]);
+}
+
 TEST_CASE("lock: a path that is no lock file is an error, not taken over") {
   const LockDir dir;
   REQUIRE(sys::make_dirs(dir.file()));
@@ -158,37 +196,6 @@ TEST_CASE("lock: a path that is no lock file is an error, not taken over") {
   const auto r = Lock::take(dir.file(), 101, "x");
   REQUIRE(!r);
   CHECK(r.error().text.rfind("Unable to lock container: ", 0) == 0);
-}
-
-TEST_CASE("lock: handed over, it outlives the giver and falls with the taker") {
-  const LockDir dir;
-  int fds[2];
-  REQUIRE(::pipe(fds) == 0);
-  const auto child = sys::fork_process();
-  REQUIRE(child);
-  if (child->pid == 0) {
-    char c;
-    ::close(fds[1]);
-    (void)!::read(fds[0], &c, 1);
-    ::_exit(0);
-  }
-  ::close(fds[0]);
-  {
-    auto lock = dir.take("starting");
-    REQUIRE(lock);
-    REQUIRE(lock->hand_over(child->pid, "restarting"));
-    CHECK(!lock->hand_over(::getpid(), "x"));
-  }
-  CHECK(dir.text().rfind(std::to_string(child->pid) + "\nrestarting\n", 0) == 0);
-  CHECK(!dir.takeable());
-  CHECK(sys::list_dir(dir.path)->size() == 1);
-  ::close(fds[1]);
-  REQUIRE(sys::wait_child(child->pid));
-  CHECK(dir.takeable());
-  auto lock = dir.take();
-  REQUIRE(lock);
-  CHECK(!lock->hand_over(child->pid, "x"));
-  CHECK(!lock->hand_over(-1, "x"));
 }
 
 // Each round leaves a stale lock; of all who jump on it, holding must stay exclusive (an O_EXCL file says so).
@@ -219,11 +226,8 @@ TEST_CASE("lock: never two holders, with many takers and stale locks") {
       if (!sys::open(inside, O_WRONLY | O_CREAT | O_EXCL, 0600)) ::_exit(3);
       ::usleep(100);
       if (!sys::remove_file(inside)) ::_exit(4);
-      if (round % 2)
-        lock->forget();  // dies without releasing
-      else {
-        Lock gone = std::move(*lock);
-      }
+      if (round % 2) ::_exit(1);  // dies without releasing
+      { Lock gone = std::move(*lock); }
       ::_exit(1);
     }
     ::_exit(0);

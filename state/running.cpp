@@ -42,7 +42,6 @@ std::optional<Running> running(const Paths& paths, config::CtId id) {
   Running r;
   r.init = process(file, "INIT");
   r.init_start = number(file, "INIT_START");
-  r.supervisor = process(file, "SUPERVISOR");
   r.since = static_cast<int64_t>(number(file, "SINCE"));
   r.phase = file.get("PHASE").value_or("");
   if (r.init <= 0 || sys::start_time(r.init) != r.init_start) return std::nullopt;
@@ -53,7 +52,6 @@ Result<void> save_running(const Paths& paths, config::CtId id, const Running& r)
   config::File file;
   TRY(file.set("INIT", std::to_string(r.init)));
   TRY(file.set("INIT_START", std::to_string(r.init_start)));
-  TRY(file.set("SUPERVISOR", std::to_string(r.supervisor)));
   TRY(file.set("SINCE", std::to_string(r.since)));
   TRY(file.set("PHASE", r.phase));
   TRY(file.set("BOOT_ID", boot_id()));

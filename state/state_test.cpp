@@ -17,6 +17,7 @@ struct Host : tests::TempDir {
     paths.conf_dir = path + "/conf";
     paths.names_dir = path + "/names";
     paths.run_dir = path + "/run";
+    paths.marks_dir = path + "/marks";
     REQUIRE(sys::make_dirs(paths.conf_dir));
   }
   void conf(config::CtId id, const std::string& text = "") const { REQUIRE(sys::replace_file(paths.conf(id), text)); }
@@ -27,7 +28,7 @@ struct Host : tests::TempDir {
   std::string target(const std::string& name) const {
     return sys::read_link(paths.names_dir + "/" + name).value_or("(none)");
   }
-  Running self() const { return Running{::getpid(), *sys::start_time(::getpid()), ::getppid(), 1700000000, "running"}; }
+  Running self() const { return Running{::getpid(), *sys::start_time(::getpid()), 1700000000, "running"}; }
 };
 
 std::string error_of(const Result<config::CtId>& r) {
@@ -46,7 +47,6 @@ TEST_CASE("running: what was saved is read while init lives") {
   REQUIRE(r);
   CHECK(r->init == ::getpid());
   CHECK(r->init_start == host.self().init_start);
-  CHECK(r->supervisor == ::getppid());
   CHECK(r->since == 1700000000);
   CHECK(r->phase == "running");
   CHECK((sys::stat(host.paths.run(101))->st_mode & 07777) == 0700);
@@ -199,7 +199,19 @@ TEST_CASE("ids: every container has its own range") {
   const Host host;
   host.conf(101);
   host.conf(102);
-  CHECK(!id_range_conflict(host.paths, 101));
-  CHECK(id_range_conflict(host.paths, 101 + 32744) == 101u);
-  CHECK(!id_range_conflict(host.paths, 103));
+  CHECK(sharing_ids(host.paths, 101).empty());
+  CHECK(sharing_ids(host.paths, 101 + 32744) == std::vector<config::CtId>{101});
+  CHECK(sharing_ids(host.paths, 103).empty());
+}
+
+TEST_CASE("marks: kept until they are taken away") {
+  const Host host;
+  CHECK(marked(host.paths).empty());
+  CHECK(unmark(host.paths, 101));
+  for (const config::CtId id : {1000u, 101u, 101u}) REQUIRE(mark(host.paths, id));
+  for (const char* other : {"0", "x", "101.tmp", "99999999999"})
+    REQUIRE(sys::replace_file(host.paths.marks_dir + "/" + other, ""));
+  CHECK(marked(host.paths) == std::vector<config::CtId>{101, 1000});
+  REQUIRE(unmark(host.paths, 101));
+  CHECK(marked(host.paths) == std::vector<config::CtId>{1000});
 }
