@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/strings.h"
 #include "cgroups/cgroups.h"
 #include "sys/files.h"
 #include "sys/process.h"

@@ -12,6 +12,7 @@
 #include "cgroups/tree.h"
 #include "cgroups/v1/setup.h"
 #include "cgroups/v2/delegate.h"
+#include "cgroups/v2/devices.h"
 #include "sys/files.h"
 
 namespace vz::cgroups {
@@ -54,8 +55,6 @@ Result<void> make_v1(const Host& host, const std::string& mount, const std::stri
   return {};
 }
 
-// Devices: v2 has no such files (it takes BPF). A CT's only device nodes are the bind mounts it was given, and its user
-// namespace cannot make others.
 Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
   std::vector<std::string> controllers;
   for (const std::string_view c : kGuestControllers)
@@ -67,6 +66,7 @@ Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
   TRY(make_dir(parent));
   TRY(v2::enable_controllers(parent, controllers));
   TRY(make_fresh(host.v2_mount, name));
+  if (const Host::Controller* v1 = host.find("devices"); !v1 || v1->v1_mount.empty()) TRY(v2::set_up_devices(group));
   TRY(v2::enable_controllers(group, controllers));
   TRY(make_dir(guest));
   TRY(sys::write_file(guest + "/cgroup.max.depth", std::to_string(kMaxDepth - 1)));
@@ -166,9 +166,9 @@ Result<std::vector<pid_t>> Group::processes() const {
 Result<void> Group::remove() const {
   TRY(check_name(name_));
   const Deadline deadline = after(kRemoveTime);
-  TRY(remove_group(group_path(host_.v2_mount, name_), deadline));
   for (const std::string& mount : v1_mounts(host_)) TRY(remove_group(group_path(mount, name_), deadline));
-  return {};
+  // Last: by it exists() tells whoever comes after one that was killed in between.
+  return remove_group(group_path(host_.v2_mount, name_), deadline);
 }
 
 }  // namespace vz::cgroups

@@ -38,27 +38,29 @@ Result<void> check_entry(const Group::Directory& d) {
   return {};
 }
 
-Result<void> hand_over(int guest, const Group::Directory& d, uid_t owner) {
-  TRY_AS(const sys::UniqueFd dir, sys::open_at(guest, d.path, O_RDONLY | O_DIRECTORY));
+// The directory, opened, that its owner may use now.
+Result<sys::UniqueFd> hand_over(int guest, const Group::Directory& d, uid_t owner) {
+  TRY_AS(sys::UniqueFd dir, sys::open_at(guest, d.path, O_RDONLY | O_DIRECTORY));
   // What a guest makes is its own with all files, so its root must be able to set limits there again.
-  TRY_AS(const auto files, sys::list_dir("/proc/self/fd/" + std::to_string(dir.get())));
+  TRY_AS(const auto files, sys::list_dir(dir.get()));
   for (const std::string& file : files)
     if (::fchownat(dir.get(), file.c_str(), owner, owner, AT_SYMLINK_NOFOLLOW) != 0)
       return fail_sys(errno, "own '{}'", file);
-  return v2::delegate(dir.get(), owner + d.uid, owner + d.gid);
+  TRY(v2::delegate(dir.get(), owner + d.uid, owner + d.gid));
+  return dir;
 }
 
 Result<void> make_entry(int guest, const Group::Directory& d, uid_t owner) {
   if (d.path == kRoot) return {};
   if (::mkdirat(guest, d.path.c_str(), 0755) != 0 && errno != EEXIST) return fail_sys(errno, "make it");
-  return hand_over(guest, d, owner);
+  TRY(hand_over(guest, d, owner));
+  return {};
 }
 
 // Parents come first: the files of the controllers that they pass on are new here.
 Result<void> set_entry(int guest, const Group::Directory& d, uid_t owner) {
   if (d.path == kRoot) return v2::write_settings(guest, d.settings);
-  TRY(hand_over(guest, d, owner));
-  TRY_AS(const sys::UniqueFd dir, sys::open_at(guest, d.path, O_RDONLY | O_DIRECTORY));
+  TRY_AS(const sys::UniqueFd dir, hand_over(guest, d, owner));
   return v2::write_settings(dir.get(), d.settings);
 }
 

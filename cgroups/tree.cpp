@@ -92,16 +92,10 @@ Result<std::string> read_value_at(int dir, const std::string& file) {
   return std::string(trim(text));
 }
 
-std::optional<uint64_t> find_number(std::string_view text, std::string_view key) {
-  if (key.empty()) return parse_u64(trim(text));
-  for (const std::string_view line : split(text, '\n'))
-    if (const auto w = words(line); w.size() == 2 && w[0] == key) return parse_u64(w[1]);
-  return std::nullopt;
-}
-
 std::optional<uint64_t> read_number(const std::string& path, std::string_view key) {
   const auto text = sys::read_file(path);
-  return text ? find_number(*text, key) : std::nullopt;
+  if (!text) return std::nullopt;
+  return key.empty() ? parse_u64(trim(*text)) : find_number(*text, key);
 }
 
 Result<bool> make_dir(const std::string& path) {

@@ -28,8 +28,7 @@ std::vector<std::string> v1_mounts(const Host& host);
 // Without the newline.
 Result<std::string> read_value(const std::string& path);
 Result<std::string> read_value_at(int dir, const std::string& file);
-// The number behind KEY in "key 1\nother 2\n"; without a key the whole text.
-std::optional<uint64_t> find_number(std::string_view text, std::string_view key);
+// The number behind KEY (find_number()); without a key the whole text.
 std::optional<uint64_t> read_number(const std::string& path, std::string_view key = {});
 
 // True: made now. False: it was there.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/strings.h"
 #include "cgroups/cgroups.h"
 #include "cgroups/tree.h"
 #include "sys/files.h"

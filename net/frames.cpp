@@ -1,6 +1,5 @@
 #include "net/frames.h"
 
-#include <arpa/inet.h>
 #include <net/ethernet.h>
 #include <net/if_arp.h>
 #include <netinet/icmp6.h>

@@ -32,6 +32,9 @@ Result<std::vector<Link>> list_links(Netlink& socket);
 // Code::not_found when there is none.
 Result<Link> find_link(Netlink& socket, const std::string& name);
 
+// The number in "eth3", below 1000.
+std::optional<unsigned> eth_number(std::string_view ifname);
+
 // "00:18:51:AA:BB:CC" <-> six bytes. The text has been checked with valid_mac().
 std::string mac_bytes(std::string_view text);
 std::string mac_text(std::string_view bytes);

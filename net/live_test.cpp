@@ -1,9 +1,16 @@
 // Against the running kernel, in network namespaces that each case makes for itself and that vanish with their
 // descriptors: nothing of the machine's own network is touched. Without the rights for that, the cases say so and pass.
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -12,8 +19,10 @@
 #include <set>
 
 #include "base/strings.h"
+#include "net/conntrack.h"
 #include "net/net.h"
 #include "net/netns.h"
+#include "net/state.h"
 #include "sys/channel.h"
 #include "sys/namespaces.h"
 #include "sys/process.h"
@@ -491,6 +500,62 @@ TEST_CASE("live: a plain container's network is restored quickly") {
   REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
 }
 
+namespace {
+
+constexpr size_t kManyElements = 50000;
+
+std::string large_set() {
+  std::string rules = "flush ruleset; add table ip t; add set ip t s { type ipv4_addr; }\n";
+  for (size_t i = 0; i < kManyElements; i += 1000) {
+    rules += "add element ip t s { ";
+    for (size_t k = i; k < i + 1000; ++k) rules += fmt::format("10.{}.{}.1, ", k / 256, k % 256);
+    rules += "}\n";
+  }
+  return rules;
+}
+
+size_t elements_saved(const sys::UniqueFd& ns) {
+  const auto text = net::save_state(net::plan(101, {}), ns.get());
+  REQUIRE(ok(text));
+  const auto state = net::parse_state(*text);
+  REQUIRE(ok(state));
+  constexpr uint16_t kList = 3;  // NFTA_SET_ELEM_LIST_ELEMENTS
+  std::set<std::string> elements;
+  for (const net::Record& r : state->ruleset[net::RulesetPart::elements]) {
+    const auto list = net::parse_nested(*r.find(kList));
+    REQUIRE(ok(list));
+    for (const auto& element : list->attributes) elements.insert(element.data);
+  }
+  return elements.size();
+}
+
+}  // namespace
+
+TEST_CASE("live: a set larger than a guest could load at once comes back whole") {
+  NEED_NAMESPACES;
+  const auto host = netns();
+  const auto user_ns = sys::make_user_ns({1000000, 65536});
+  REQUIRE(ok(user_ns));
+  const auto ct = netns(user_ns->get()), fresh = netns(user_ns->get());
+  const auto visit = NetnsVisit::enter(host.get());
+  load_firewall(ct, large_set().c_str());
+  const net::Plan plan = net::plan(101, {});
+  const auto state = net::save_state(plan, ct.get());
+  REQUIRE(ok(state));
+  REQUIRE(ok(net::restore_state(plan, fresh.get(), *state)));
+  CHECK(elements_saved(fresh) == kManyElements);
+}
+
+TEST_CASE("live: a set is saved whole while its table still grows") {
+  NEED_NAMESPACES;
+  const auto ns = netns();
+  const std::string rules = large_set();
+  for (int i = 0; i < 4; ++i) {
+    load_firewall(ns, rules.c_str());
+    CHECK(elements_saved(ns) == kManyElements);
+  }
+}
+
 TEST_CASE("live: a foreign state does no harm") {
   NEED_NAMESPACES;
   const auto host = netns(), ct = netns();
@@ -507,5 +572,211 @@ TEST_CASE("live: a foreign state does no harm") {
     REQUIRE(!r);
     CHECK(r.error().code == Code::invalid);
   }
+  for (const std::string& bad : {std::string("x"), std::string("connections 1 little\nxx\n")})
+    CHECK(net::restore_state(plan, ct.get(), *good, bad).error().code == Code::invalid);
   CHECK(ok(net::restore_state(plan, ct.get(), *good)));
+}
+
+namespace {
+
+// A TCP connection from a socket in CLIENT to ADDRESS and PORT, which a socket in SERVER takes.
+struct Talk {
+  sys::UniqueFd client, server;
+
+  bool goes_on() const {
+    char byte = 'x';
+    return ::send(client.get(), &byte, 1, MSG_NOSIGNAL) == 1 && ::recv(server.get(), &byte, 1, 0) == 1 &&
+           ::send(server.get(), &byte, 1, MSG_NOSIGNAL) == 1 && ::recv(client.get(), &byte, 1, 0) == 1;
+  }
+};
+
+sockaddr_in6 socket_address(const std::string& address, uint16_t port) {
+  sockaddr_in6 a{};
+  a.sin6_family = AF_INET6;
+  a.sin6_port = htons(port);
+  const std::string text = address.find(':') == std::string::npos ? "::ffff:" + address : address;
+  REQUIRE(::inet_pton(AF_INET6, text.c_str(), &a.sin6_addr) == 1);
+  return a;
+}
+
+sys::UniqueFd socket_in(const sys::UniqueFd& ns, const sockaddr_in6& local) {
+  const auto visit = NetnsVisit::enter(ns.get());
+  sys::UniqueFd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{2, 0};
+  const int on = 1;
+  REQUIRE(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+  REQUIRE(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+  REQUIRE(::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0);
+  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) == 0);
+  return fd;
+}
+
+Talk talk(const sys::UniqueFd& client, const std::string& address, uint16_t port, const sys::UniqueFd& listener,
+          uint16_t client_port = 0) {
+  Talk t{socket_in(client, socket_address("::", client_port)), sys::UniqueFd()};
+  const sockaddr_in6 to = socket_address(address, port);
+  REQUIRE(::connect(t.client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+  t.server = sys::UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  REQUIRE(t.server);
+  const timeval patience{2, 0};
+  REQUIRE(::setsockopt(t.server.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+  REQUIRE(t.goes_on());
+  return t;
+}
+
+// A container between a client and a server, each on a bridge of its own, with a user namespace of its own.
+struct Router {
+  sys::UniqueFd host = netns(), client = netns(), server = netns(), user_ns, ct, listener;
+  net::Plan plan;
+
+  Router() {
+    auto made = sys::make_user_ns({1000000, 65536});
+    REQUIRE(ok(made));
+    user_ns = std::move(*made);
+    ct = netns(user_ns.get());
+    for (const auto* ns : {&ct, &client, &server}) OK_IN(*ns, "sysctl -qw net.ipv6.conf.default.accept_dad=0");
+    for (const char* line : {"ip link add br0 up type bridge forward_delay 0 mcast_snooping 0",
+                             "ip link add br1 up type bridge forward_delay 0 mcast_snooping 0"})
+      OK_IN(host, line);
+    config::CtSpec spec = bridged("br0");
+    spec.netif->push_back({"eth1", "", "", "", "br1", {}});
+    plan = net::plan(101, spec);
+    const NetnsVisit visit = std::move(*NetnsVisit::enter(host.get()));
+    attach(ct);
+    end(client, "client", "br0", "2");
+    end(server, "server", "br1", "3");
+    for (const char* line : {"ip addr add 10.2.0.1/24 dev eth0", "ip addr add fd02::1/64 dev eth0 nodad",
+                             "ip addr add 10.3.0.1/24 dev eth1", "ip addr add fd03::1/64 dev eth1 nodad",
+                             "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"})
+      OK_IN(ct, line);
+    for (const char* line : {"ip route add 10.3.0.0/24 via 10.2.0.1", "ip route add fd03::/64 via fd02::1"})
+      OK_IN(client, line);
+    listener = socket_in(server, socket_address("::", 7));
+    REQUIRE(::listen(listener.get(), 8) == 0);
+  }
+
+  void attach(const sys::UniqueFd& to) const {
+    for (const auto& v : plan.veths) REQUIRE(ok(net::add_veth(v, to.get(), true)));
+  }
+  // Another namespace in the place of the container's.
+  sys::UniqueFd replace() const {
+    sys::UniqueFd fresh = netns(user_ns.get());
+    for (const auto& v : plan.veths) REQUIRE(ok(net::remove_link(v.host_name)));
+    attach(fresh);
+    return fresh;
+  }
+
+ private:
+  static void end(const sys::UniqueFd& ns, const std::string& name, const std::string& bridge, const char* number) {
+    const std::string mac = fmt::format("00:00:00:00:0{}", number);
+    REQUIRE(ok(net::add_veth({name, "eth0", "FE:" + mac, "02:" + mac, bridge}, ns.get(), true)));
+    OK_IN(ns, fmt::format("ip addr add 10.{}.0.9/24 dev eth0", number));
+    OK_IN(ns, fmt::format("ip addr add fd0{}::9/64 dev eth0 nodad", number));
+  }
+};
+
+constexpr const char* kStrict = R"(
+table inet strict {
+  ct helper ftp { type "ftp" protocol tcp;
+  }
+  chain helped { type filter hook prerouting priority 0;
+    tcp dport 7 ct helper set "ftp"
+  }
+  chain forward { type filter hook forward priority 0; policy drop;
+    ct state established accept
+    ct state new ct mark set 0x77 accept
+  }
+  chain before { type nat hook prerouting priority -100;
+    iifname eth0 meta nfproto ipv4 tcp dport 8080 dnat ip to 10.3.0.9:7
+    iifname eth0 meta nfproto ipv6 tcp dport 8080 dnat ip6 to [fd03::9]:7
+  }
+  chain after { type nat hook postrouting priority 100;
+    oifname eth1 meta l4proto tcp masquerade to :20000-30000
+  }
+}
+)";
+
+// What the firewall of NS tracks, without what changes by itself.
+std::string tracked(const sys::UniqueFd& ns) {
+  const auto text = net::save_connections(ns.get());
+  REQUIRE(ok(text));
+  auto all = net::parse_connections(*text);
+  REQUIRE(ok(all));
+  std::set<std::string> lines;
+  for (net::Record& r : *all) {
+    for (const uint16_t type : {CTA_TIMEOUT, CTA_PROTOINFO}) r.erase(type);
+    r.set(CTA_STATUS, net::be32(ntohl(r.u32(CTA_STATUS)) &
+                                (IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT | IPS_DST_NAT)));
+    std::sort(r.attributes.begin(), r.attributes.end(), [](const auto& a, const auto& b) { return a.type < b.type; });
+    lines.insert(net::to_hex(net::record_bytes(r)));
+  }
+  return join({lines.begin(), lines.end()}, "\n");
+}
+
+}  // namespace
+
+TEST_CASE("live: connections that a guest's firewall tracks and translates go on") {
+  NEED_NAMESPACES;
+  const Router router;
+  const auto visit = NetnsVisit::enter(router.host.get());
+  load_firewall(router.ct, kStrict);
+  OK_IN(router.ct, "sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0");
+  std::vector<Talk> talks;
+  talks.push_back(talk(router.client, "10.3.0.9", 7, router.listener));
+  talks.push_back(talk(router.client, "10.2.0.1", 8080, router.listener));
+  talks.push_back(talk(router.client, "fd03::9", 7, router.listener));
+  talks.push_back(talk(router.client, "fd02::1", 8080, router.listener));
+  const auto state = net::save_state(router.plan, router.ct.get());
+  const auto connections = net::save_connections(router.ct.get());
+  REQUIRE(ok(state));
+  REQUIRE(ok(connections));
+  const std::string before = tracked(router.ct);
+  CHECK(split(before, '\n').size() == talks.size());
+  CHECK(before.find(net::to_hex("ftp")) != std::string::npos);
+  const auto fresh = router.replace();
+  SECTION("with their addresses and marks") {
+    REQUIRE(ok(net::restore_state(router.plan, fresh.get(), *state, *connections)));
+    check_same(before, tracked(fresh));
+    for (const Talk& t : talks) CHECK(t.goes_on());
+    check_same(before, tracked(fresh));  // no packet was taken for the first of another connection
+    REQUIRE(ok(net::restore_state(router.plan, fresh.get(), *state, *connections)));  // all are there already
+    for (const Talk& t : talks) CHECK(t.goes_on());
+  }
+  SECTION("and would not by themselves") {
+    REQUIRE(ok(net::restore_state(router.plan, fresh.get(), *state)));
+    CHECK(!talks.front().goes_on());
+  }
+}
+
+TEST_CASE("live: ten thousand tracked connections") {
+  NEED_NAMESPACES;
+  const Router router;
+  const auto visit = NetnsVisit::enter(router.host.get());
+  CHECK(net::parse_connections(*net::save_connections(router.ct.get()))->empty());
+  load_firewall(router.ct, kStrict);
+  constexpr uint16_t kPort = 0x61a8;  // one that the translation keeps
+  const Talk t = talk(router.client, "10.3.0.9", 7, router.listener, kPort);
+  const auto state = net::save_state(router.plan, router.ct.get());
+  const auto one = net::save_connections(router.ct.get());
+  REQUIRE(ok(state));
+  REQUIRE(ok(one));
+  const auto lines = split(*one, '\n');
+  REQUIRE(lines.size() == 3);
+  std::string many = std::string(lines[0]) + "\n";
+  for (int i = 0; i < 10000; ++i)
+    many += replace_all(std::string(lines[1]), "61a8", fmt::format("{:04x}", 20000 + i)) + "\n";
+  const auto fresh = router.replace();
+  auto start = Clock::now();
+  REQUIRE(ok(net::restore_state(router.plan, fresh.get(), *state)));
+  const double without = ms_since(start);
+  start = Clock::now();
+  REQUIRE(ok(net::restore_state(router.plan, fresh.get(), *state, many)));
+  WARN("10,000 connections, " << many.size() << " bytes: restored in " << ms_since(start) << " ms, none in "
+                              << without);
+  CHECK(in(fresh, "sysctl -n net.netfilter.nf_conntrack_count") == "10000\n");
+  start = Clock::now();
+  const auto again = net::save_connections(fresh.get());
+  WARN("10,000 connections: saved in " << ms_since(start) << " ms");
+  REQUIRE(ok(again));
+  CHECK(split(*again, '\n').size() == 10002);
 }

@@ -2,14 +2,13 @@
 // descriptors. Every function leaves the calling thread in the network namespace it found it in.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "config/spec.h"
+#include "config/config.h"
 
 namespace vz::net {
 
@@ -44,7 +43,7 @@ Plan plan(config::CtId id, const config::CtSpec& spec);
 std::string stable_mac(config::CtId id, unsigned index, bool host_side);
 // A new one, to be stored in NETIF: what CTID and name alone give could be there twice on one network segment.
 std::string random_mac(bool host_side);
-bool valid_mac(std::string_view text);
+using config::valid_mac;
 bool valid_ifname(std::string_view text);  // 1..15 characters, no '/', no white space, not "." or ".."
 
 // ---- execution --------------------------------------------------------------------------------------------------
@@ -73,6 +72,9 @@ Result<void> withdraw(const Routed& routed);
 // Is this address routed to another device or assigned on this host, or does somebody on the uplinks answer for it?
 Result<bool> address_in_use(const config::IpAddress& address, const std::string& except_device);
 
+// Lets packets into NETNS again after a checkpoint whose CRIU was killed.
+Result<void> unlock(int netns);
+
 // Gratuitous ARP and unsolicited neighbour advertisements: for the CT's own links from inside NETNS, for routed
 // addresses from the host's uplinks. Sends once and waits for nobody; the frames are out some milliseconds before it
 // returns (the kernel takes its time to close a packet socket).
@@ -86,10 +88,14 @@ Result<void> announce(const Plan& plan, int netns);
 // most a few hundred KiB; "unsupported" in it is a list of sentences about what could not be saved. Reading only; the
 // guest may be running or frozen.
 Result<std::string> save_state(const Plan& plan, int netns);
+// The connections that its firewall tracks, with their translations (NAT), marks and helpers. At most 16,384,
+// some 6 MiB; a warning says when there are more. Best while no packet passes: what comes later is not in it.
+Result<std::string> save_connections(int netns);
 // Into a fresh namespace in which the plan's links already exist (made with UP_INSIDE false best). STATE is foreign
 // input: whatever it says happens in NETNS only, in a child process with the rights of the container's root;
-// malformed text is Code::invalid. The host's side of routed addresses is not part of it: add_routed().
-Result<void> restore_state(const Plan& plan, int netns, std::string_view state);
+// malformed text is Code::invalid. The host's side of routed addresses is not part of it: add_routed(). CONNECTIONS is
+// what save_connections() gave, as foreign; one that the kernel refuses is left out.
+Result<void> restore_state(const Plan& plan, int netns, std::string_view state, std::string_view connections = {});
 // Addresses configured on the CT's links right now, without loopback and link-local: for vzlist.
 Result<std::vector<std::string>> addresses(int netns);
 

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "net/netns.h"
+#include "net/record.h"
 
 namespace vz::net {
 
@@ -53,12 +55,21 @@ Message& Message::raw(std::string_view bytes) {
   return *this;
 }
 
+Message record_message(int type, int flags, const Record& record, size_t more_room) {
+  const std::string bytes = record_bytes(record);
+  Message m(type, flags, record.header, bytes.size() + more_room);
+  m.raw(std::string_view(bytes).substr(std::min(bytes.size(), size_t{NLMSG_ALIGN(record.header.size())})));
+  return m;
+}
+
 // ---- sockets ------------------------------------------------------------------------------------------------------
 
 struct Netlink::Answer {
   bool done = false, interrupted = false;
   int error = 0;
   uint32_t refused = 0;  // sequence number of the message that the error is about
+  size_t refusals = 0;
+  std::optional<uint32_t> last;  // of many messages the one whose answer is waited for
   std::string words;
   std::vector<std::string> objects;
   size_t size = 0;
@@ -98,6 +109,21 @@ Result<void> Netlink::send(const Message& message) {
   if (const int err = nl_send_auto(sock_.get(), message.get()); err < 0)
     return fail(Code::system, "netlink request: {}", nl_geterror(err));
   return {};
+}
+
+void Netlink::append(const Message& message, std::string& datagram) {
+  nl_complete_msg(sock_.get(), message.get());
+  const nlmsghdr* h = nlmsg_hdr(message.get());
+  datagram.append(reinterpret_cast<const char*>(h), h->nlmsg_len);
+  datagram.resize(NLMSG_ALIGN(datagram.size()));
+}
+
+Result<void> Netlink::send_together(const std::string& datagram) {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  const ssize_t sent = ::sendto(nl_socket_get_fd(sock_.get()), datagram.data(), datagram.size(), 0,
+                                reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+  return sent < 0 ? fail_sys(errno, "send a batch of {} bytes", datagram.size()) : Result<void>();
 }
 
 Result<void> Netlink::receive(Answer& answer) {
@@ -147,6 +173,9 @@ Result<void> Netlink::receive(Answer& answer) {
         auto& a = *static_cast<Answer*>(arg);
         if (a.error == 0) a.refused = e->msg.nlmsg_seq;
         a.fail(-e->error, kernel_words(e));
+        ++a.refusals;
+        const bool of_all = e->error == -EPERM;  // the kernel looks no further than the first message
+        if (a.last && *a.last != e->msg.nlmsg_seq && !of_all) return NL_SKIP;
         a.done = --a.remaining <= 0;
         return NL_SKIP;
       },
@@ -165,6 +194,27 @@ Result<void> Netlink::request(const Message& message) {
   TRY(send(message));
   Answer answer;
   return receive(answer);
+}
+
+Result<size_t> Netlink::request_each(const std::vector<Message>& messages) {
+  constexpr size_t kTogether = 32;  // requests, and the refusals of them all, fit into a socket's usual buffers
+  size_t refused = 0;
+  for (size_t at = 0; at < messages.size(); at += kTogether) {
+    const size_t end = std::min(at + kTogether, messages.size());
+    nlmsg_hdr(messages[end - 1].get())->nlmsg_flags |= NLM_F_ACK;
+    std::string bytes;
+    for (size_t i = at; i < end; ++i) {
+      if (!messages[i].ok()) return fail_sys(EMSGSIZE, "netlink request");
+      append(messages[i], bytes);
+    }
+    TRY(send_together(bytes));
+    Answer answer;
+    answer.last = nlmsg_hdr(messages[end - 1].get())->nlmsg_seq;
+    auto r = receive(answer);
+    if (!r && (!answer.done || answer.error == EPERM)) return std::move(r).error();
+    refused += answer.refusals;
+  }
+  return refused;
 }
 
 Result<std::string> Netlink::get(const Message& message) {
@@ -187,31 +237,25 @@ Result<std::vector<std::string>> Netlink::dump(const Message& message) {
   return fail_sys(EAGAIN, "the objects kept changing while they were read");
 }
 
+// The transaction is one datagram, and its answers must all fit, too.
+void Netlink::make_room() {
+  for (const int buffer : {SO_SNDBUFFORCE, SO_RCVBUFFORCE})
+    (void)::setsockopt(nl_socket_get_fd(sock_.get()), SOL_SOCKET, buffer, &kBufferSize, sizeof kBufferSize);
+}
+
 Result<void> Netlink::batch(const std::vector<Message>& messages, int subsystem) {
   if (messages.empty()) return {};
-  const int fd = nl_socket_get_fd(sock_.get());
-  // The transaction is one datagram, and its answers must all fit, too.
-  (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBufferSize, sizeof kBufferSize);
-  (void)::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBufferSize, sizeof kBufferSize);
+  make_room();
   const nfgenmsg mark{AF_UNSPEC, NFNETLINK_V0, htons(static_cast<uint16_t>(subsystem))};
   std::string bytes;
-  const auto append = [&](const Message& m) {
-    nl_complete_msg(sock_.get(), m.get());
-    const nlmsghdr* h = nlmsg_hdr(m.get());
-    bytes.append(reinterpret_cast<const char*>(h), h->nlmsg_len);
-    bytes.resize(NLMSG_ALIGN(bytes.size()));
-  };
-  append(Message(NFNL_MSG_BATCH_BEGIN, 0, mark));
+  append(Message(NFNL_MSG_BATCH_BEGIN, 0, mark), bytes);
   for (const Message& m : messages) {
     if (!m.ok()) return fail_sys(EMSGSIZE, "netlink batch");
     if (&m == &messages.back()) nlmsg_hdr(m.get())->nlmsg_flags |= NLM_F_ACK;
-    append(m);
+    append(m, bytes);
   }
-  append(Message(NFNL_MSG_BATCH_END, 0, mark));
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
-  if (::sendto(fd, bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0)
-    return fail_sys(errno, "send a batch of {} bytes", bytes.size());
+  append(Message(NFNL_MSG_BATCH_END, 0, mark), bytes);
+  TRY(send_together(bytes));
   Answer answer;
   auto r = receive(answer);
   for (size_t i = 0; !r && i < messages.size(); ++i)

@@ -8,7 +8,6 @@
 #include <netlink/msg.h>
 #include <netlink/socket.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,6 +52,9 @@ class Message {
   bool ok_ = true;
 };
 
+struct Record;
+Message record_message(int type, int flags, const Record& record, size_t more_room = 0);
+
 class Netlink {
  public:
   static Result<Netlink> open(int protocol = NETLINK_ROUTE);
@@ -61,10 +63,14 @@ class Netlink {
   // Sends and waits for the kernel's answer. The error's sys_errno is the kernel's; its own words are added in
   // parentheses.
   Result<void> request(const Message& message);
+  // Each for itself, many at a time: how many were refused.
+  Result<size_t> request_each(const std::vector<Message>& messages);
   // The one object asked for: what follows its nlmsghdr.
   Result<std::string> get(const Message& message);
   // All objects, each as what follows its nlmsghdr. Repeated while the kernel says that they changed meanwhile.
   Result<std::vector<std::string>> dump(const Message& message);
+  // For a batch() of megabytes. Takes CAP_NET_ADMIN outside all containers: whoever gives that up calls it before.
+  void make_room();
   // A netfilter batch: all messages in one transaction of SUBSYSTEM. The error says which one was refused.
   Result<void> batch(const std::vector<Message>& messages, int subsystem);
 
@@ -75,6 +81,8 @@ class Netlink {
   struct Answer;
   explicit Netlink(nl_sock* s) : sock_(s) {}
   Result<void> send(const Message& message);
+  void append(const Message& message, std::string& datagram);
+  Result<void> send_together(const std::string& datagram);
   Result<void> receive(Answer& answer);
 
   std::unique_ptr<nl_sock, Free> sock_;

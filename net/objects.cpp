@@ -78,10 +78,7 @@ Result<void> add_address(Netlink& socket, const Record& wanted) {
   Record r = wanted;
   const auto send = [&](uint32_t f, int how) {
     set_address_flags(r, f);
-    const std::string bytes = record_bytes(r);
-    Message m(RTM_NEWADDR, NLM_F_CREATE | how, r.header, bytes.size());
-    m.raw(std::string_view(bytes).substr(r.header.size()));
-    return socket.request(m);
+    return socket.request(record_message(RTM_NEWADDR, NLM_F_CREATE | how, r));
   };
   if (!is_v6(r) || flags & IFA_F_DADFAILED) return send(flags & kOwnFlags, NLM_F_EXCL);
   // Usable at once, and then without the flag that made it so: it is a lasting property that the guest did not choose.
@@ -141,10 +138,7 @@ Result<void> dump_into(Netlink& socket, ObjectKind kind, const Message& request,
 }
 
 Result<void> change(Netlink& socket, int type, int flags, const Record& r) {
-  const std::string bytes = record_bytes(r);
-  Message m(type, flags, r.header, bytes.size());
-  m.raw(std::string_view(bytes).substr(r.header.size()));
-  return socket.request(m);
+  return socket.request(record_message(type, flags, r));
 }
 
 Result<void> add_one(Netlink& socket, ObjectKind kind, const Record& wanted) {

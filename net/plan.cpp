@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "net/link.h"
 #include "net/net.h"
 
 namespace vz::net {
@@ -23,13 +24,6 @@ uint32_t mixed(uint64_t x) {
 uint32_t mac_suffix(config::CtId id, unsigned index) {
   if (id < (1u << 19) && index < 16) return id << 4 | index;
   return (1u << 23) | (mixed(uint64_t{id} << 32 | index) & 0x7fffff);
-}
-
-// The number in "eth3".
-std::optional<unsigned> eth_number(std::string_view ifname) {
-  if (ifname.substr(0, 3) != "eth") return std::nullopt;
-  const auto n = parse_u64(ifname.substr(3));
-  return n && *n < 1000 ? std::optional(static_cast<unsigned>(*n)) : std::nullopt;
 }
 
 // ethN has N, whatever else there is; the others get their place or the next free number.
@@ -87,32 +81,26 @@ Plan plan(config::CtId id, const config::CtSpec& spec) {
   return p;
 }
 
+std::optional<unsigned> eth_number(std::string_view ifname) {
+  if (!ifname.starts_with("eth")) return std::nullopt;
+  const auto n = parse_u64(ifname.substr(3));
+  return n && *n < 1000 ? std::optional(static_cast<unsigned>(*n)) : std::nullopt;
+}
+
 namespace {
-std::string mac_text(uint32_t s, bool host_side) {
+std::string vendor_mac(uint32_t s, bool host_side) {
   return fmt::format("{}:18:51:{:02X}:{:02X}:{:02X}", host_side ? "FE" : "00", s >> 16 & 0xff, s >> 8 & 0xff, s & 0xff);
 }
 }  // namespace
 
 std::string stable_mac(config::CtId id, unsigned index, bool host_side) {
-  return mac_text(mac_suffix(id, index), host_side);
+  return vendor_mac(mac_suffix(id, index), host_side);
 }
 
 std::string random_mac(bool host_side) {
   uint32_t bits = 0;
   if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = static_cast<uint32_t>(::time(nullptr));
-  return mac_text(bits, host_side);
-}
-
-bool valid_mac(std::string_view text) {
-  if (text.size() != 17) return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-    if (i % 3 == 2 ? c != ':' : !hex) return false;
-  }
-  // Multicast and all-zero addresses cannot be a device's own.
-  const std::string_view odd = "13579bdfBDF";
-  return odd.find(text[1]) == std::string_view::npos && text != "00:00:00:00:00:00";
+  return vendor_mac(bits, host_side);
 }
 
 bool valid_ifname(std::string_view text) {

@@ -1,5 +1,6 @@
 #include "net/record.h"
 
+#include <arpa/inet.h>
 #include <linux/netlink.h>
 
 #include <algorithm>
@@ -63,6 +64,11 @@ Result<Record> parse_record(const Kind& kind, std::string_view bytes) {
   return r;
 }
 
+Result<Record> parse_nested(std::string_view bytes) {
+  static const Kind kAnything = {"nested attribute", 0, {}};
+  return parse_record(kAnything, bytes);
+}
+
 std::string record_bytes(const Record& record) {
   std::string out = record.header;
   out.resize(aligned(out.size()));
@@ -75,6 +81,11 @@ std::string record_bytes(const Record& record) {
     out.resize(aligned(out.size()));
   }
   return out;
+}
+
+std::string be32(uint32_t v) {
+  v = htonl(v);
+  return {reinterpret_cast<const char*>(&v), sizeof v};
 }
 
 std::string to_hex(std::string_view bytes) {

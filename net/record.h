@@ -3,6 +3,7 @@
 // as foreign input. What an attribute means is left to the kernel on both sides, so nothing that it knows is lost.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@
 #include "base/result.h"
 
 namespace vz::net {
+
+// Records are of this host's byte order.
+constexpr const char* kByteOrder = std::endian::native == std::endian::little ? "little" : "big";
 
 struct Kind {
   const char* name;  // for errors: "route"
@@ -50,7 +54,12 @@ struct Record {
 // From header and attributes as they stand in a message; attributes that KIND does not list are left out. Code::invalid
 // when the bytes are not that.
 Result<Record> parse_record(const Kind& kind, std::string_view bytes);
+// The attributes inside one, without a header.
+Result<Record> parse_nested(std::string_view bytes);
 std::string record_bytes(const Record& record);
+
+// In network order, which netfilter speaks.
+std::string be32(uint32_t v);
 
 std::string to_hex(std::string_view bytes);
 std::optional<std::string> from_hex(std::string_view text);

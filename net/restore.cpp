@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <set>
 
+#include "net/conntrack.h"
 #include "net/devices.h"
 #include "net/knobs.h"
 #include "net/net.h"
@@ -28,7 +29,6 @@ constexpr int kDone = 1;
 // With the rights of the CT's own root, and no more: the state is foreign, and the firewall's owner match (-m owner) is
 // refused to anybody else.
 Result<void> become_guest(int netns) {
-  TRY(sys::enter_ns(netns, CLONE_NEWNET), "network namespace");
   const sys::UniqueFd owner{::ioctl(netns, NS_GET_USERNS)};
   if (!owner) return fail_sys(errno, "find the owner of the network namespace");
   TRY_AS(const sys::UniqueFd own, sys::open("/proc/self/ns/user", O_RDONLY));
@@ -75,17 +75,18 @@ void hold_link_local(const State& s) {
     if (!l.link.loopback()) (void)write_sysctl(fmt::format("ipv6/conf/{}/addr_gen_mode", l.link.name), "1");
 }
 
-Result<void> restore(int netns, const State& s) {
+Result<void> restore(int netns, Result<Netlink>& firewall, const State& s, const std::vector<Record>& connections) {
   TRY_AS(Netlink socket, Netlink::open());
   TRY(make_devices(socket, netns, s.links));
   TRY(write_sysctls(s, namespace_sysctls()));
   TRY(write_device_sysctls(socket, s));
   hold_link_local(s);
   // The firewall stands before the first device is up.
-  if (!s.ruleset.empty()) {
-    TRY_AS(Netlink firewall, Netlink::open(NETLINK_NETFILTER));
-    TRY(load_ruleset(firewall, s.ruleset));
-  }
+  if (!firewall && (!s.ruleset.empty() || !connections.empty())) return firewall.error();
+  if (!s.ruleset.empty()) TRY(load_ruleset(*firewall, s.ruleset));
+  // After the rules: the kernel keeps labels only where a rule uses them. Before the first packet, which would be taken
+  // for the first of a connection.
+  if (!connections.empty()) TRY(load_connections(*firewall, connections));
   TRY(switch_devices(socket, s.links));
   TRY(make_objects(socket, ObjectKind::address, s.addresses));
   for (const SavedLink& l : s.links) TRY(write_sysctls(s, late_sysctls(l.link)));
@@ -105,20 +106,24 @@ Result<void> check_roles(const State& s, const Plan& plan) {
   return {};
 }
 
-Result<void> restore_as_guest(const Plan& plan, int netns, std::string_view text) {
+Result<void> restore_as_guest(const Plan& plan, int netns, std::string_view text, std::string_view connections) {
+  TRY(sys::enter_ns(netns, CLONE_NEWNET), "network namespace");
+  auto firewall = Netlink::open(NETLINK_NETFILTER);  // a kernel may be without
+  if (firewall) firewall->make_room();
   TRY(become_guest(netns));
   TRY_AS(const State s, parse_state(text));
   TRY(check_roles(s, plan));
-  return restore(netns, s);
+  TRY_AS(const auto tracked, parse_connections(connections));
+  return restore(netns, firewall, s, tracked);
 }
 
 }  // namespace
 
-Result<void> restore_state(const Plan& plan, int netns, std::string_view state) {
+Result<void> restore_state(const Plan& plan, int netns, std::string_view state, std::string_view connections) {
   TRY_AS(sys::Channel::Pair pair, sys::Channel::make());
   TRY_AS(const sys::Forked child, sys::fork_process(), "restore the network");
   if (child.pid == 0) {
-    const auto r = restore_as_guest(plan, netns, state);
+    const auto r = restore_as_guest(plan, netns, state, connections);
     (void)(r ? pair.child.post(kDone) : pair.child.post_error(r.error()));
     ::_exit(0);
   }
@@ -127,6 +132,11 @@ Result<void> restore_state(const Plan& plan, int netns, std::string_view state) 
   TRY(sys::wait_child(child.pid));
   if (!answer) return Error(answer.error()).context("restore the network");
   return {};
+}
+
+Result<void> unlock(int netns) {
+  TRY_AS(Netlink socket, Netlink::open_in(netns, NETLINK_NETFILTER));
+  return remove_locks(socket);
 }
 
 }  // namespace vz::net

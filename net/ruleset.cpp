@@ -49,11 +49,6 @@ constexpr Verbs kVerbs[] = {{NFT_MSG_GETTABLE, NFT_MSG_NEWTABLE}, {NFT_MSG_GETCH
 
 int type_of(int verb) { return NFNL_SUBSYS_NFTABLES << 8 | verb; }
 
-std::string be32(uint32_t v) {
-  v = htonl(v);
-  return {reinterpret_cast<const char*>(&v), sizeof v};
-}
-
 // nftables speaks network order.
 uint32_t be32_at(const Attributes& a, int type) { return ntohl(a.u32(type)); }
 
@@ -63,11 +58,11 @@ std::string text_of(const Record& r, uint16_t type) {
 }
 
 // Tables that CRIU holds the network with while it dumps or restores; all other parts name their table in attribute 1.
-bool is_foreign(const Record& r) { return text_of(r, NFTA_TABLE_NAME).compare(0, 4, "CRIU") == 0; }
+bool is_foreign(const Record& r) { return text_of(r, NFTA_TABLE_NAME).starts_with("CRIU"); }
 static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_FLOWTABLE_TABLE == 1 &&
               NFTA_SET_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_RULE_TABLE == 1);
 
-Result<std::vector<Record>> list(Netlink& socket, RulesetPart part, const Message& request) {
+Result<std::vector<Record>> list_unfiltered(Netlink& socket, RulesetPart part, const Message& request) {
   auto objects = socket.dump(request);
   if (!objects) return std::move(objects.error()).context(std::string("read the ") + ruleset_kind(part).name);
   std::vector<Record> out;
@@ -76,28 +71,59 @@ Result<std::vector<Record>> list(Netlink& socket, RulesetPart part, const Messag
     auto header = r.as<nfgenmsg>();
     header.res_id = 0;  // the ruleset's generation
     r.put(header);
-    if (!is_foreign(r)) out.push_back(std::move(r));
+    out.push_back(std::move(r));
   }
   return out;
 }
 
-Result<std::vector<Record>> list_all(Netlink& socket, RulesetPart part) {
-  const nfgenmsg any{AF_UNSPEC, NFNETLINK_V0, 0};
-  return list(socket, part, Message(type_of(kVerbs[static_cast<size_t>(part)].get), 0, any));
+Result<std::vector<Record>> list(Netlink& socket, RulesetPart part, const Message& request) {
+  TRY_AS(std::vector<Record> all, list_unfiltered(socket, part, request));
+  std::erase_if(all, is_foreign);
+  return all;
 }
 
+Message list_request(RulesetPart part) {
+  const nfgenmsg any{AF_UNSPEC, NFNETLINK_V0, 0};
+  return Message(type_of(kVerbs[static_cast<size_t>(part)].get), 0, any);
+}
+
+Result<std::vector<Record>> list_all(Netlink& socket, RulesetPart part) {
+  return list(socket, part, list_request(part));
+}
+
+Message delete_request(const Record& table) {
+  Message gone(type_of(NFT_MSG_DELTABLE), 0, table.header, 512);
+  return std::move(gone.put_text(NFTA_TABLE_NAME, text_of(table, NFTA_TABLE_NAME)));
+}
+
+std::string keys_of(const std::vector<Record>& elements) {
+  std::string keys;
+  for (const Record& r : elements)
+    if (const std::string* list = r.find(NFTA_SET_ELEM_LIST_ELEMENTS))
+      for (const std::string_view e : Attributes(*list).all(NFTA_LIST_ELEM))
+        keys += Attributes(e).bytes(NFTA_SET_ELEM_KEY);
+  return keys;
+}
+
+// A hash table that grows is walked past some of its elements where an answer of several messages goes on, and nothing
+// says so: the kernel counts changes of the ruleset, not those of a table's size. What two readings agree on is whole.
 Result<std::vector<Record>> list_elements(Netlink& socket, const Record& set) {
+  constexpr int kMostReadings = 10;  // a set that packets change never settles; it is taken as it is
   Message m(type_of(NFT_MSG_GETSETELEM), 0, set.header, 4096);
   m.put_text(NFTA_SET_ELEM_LIST_TABLE, text_of(set, NFTA_SET_TABLE));
   m.put_text(NFTA_SET_ELEM_LIST_SET, text_of(set, NFTA_SET_NAME));
-  return list(socket, RulesetPart::elements, m);
+  std::vector<Record> elements;
+  std::string keys, last;
+  for (int readings = 0; readings < kMostReadings; ++readings) {
+    TRY_AS(elements, list(socket, RulesetPart::elements, m));
+    if (elements.size() < 2 || (keys = keys_of(elements)) == last) break;
+    last = std::move(keys);
+  }
+  return elements;
 }
 
 Message add_request(RulesetPart part, const Record& r, int flags, size_t more_room = 0) {
-  const std::string bytes = record_bytes(r);
-  Message m(type_of(kVerbs[static_cast<size_t>(part)].add), NLM_F_CREATE | flags, r.header, bytes.size() + more_room);
-  m.raw(std::string_view(bytes).substr(std::min(bytes.size(), size_t{NLMSG_ALIGN(r.header.size())})));
-  return m;
+  return record_message(type_of(kVerbs[static_cast<size_t>(part)].add), NLM_F_CREATE | flags, r, more_room);
 }
 
 // A table that goes away with the process that made it would do so when this socket is closed.
@@ -114,11 +140,6 @@ std::vector<std::string> bound_chains(const std::vector<Record>& chains) {
   for (const Record& c : chains)
     if (ntohl(c.u32(NFTA_CHAIN_FLAGS)) & NFT_CHAIN_BINDING) names.push_back(text_of(c, NFTA_CHAIN_NAME));
   return names;
-}
-
-Result<Record> parse_nested(std::string_view bytes) {
-  static const Kind kAnything = {"nftables expression", 0, {}};
-  return parse_record(kAnything, bytes);
 }
 
 // The kernel tells a "dynset" expression's timeout of 0, and refuses it for a set without timeouts.
@@ -245,8 +266,7 @@ Result<void> load_ruleset(Netlink& socket, const Ruleset& ruleset) {
   for (const Record& t : ruleset[RulesetPart::tables]) {
     // Made, removed and made again: the removal then never fails.
     batch.push_back(add_request(RulesetPart::tables, without_owner(t), 0));
-    Message gone(type_of(NFT_MSG_DELTABLE), 0, t.header, 512);
-    batch.push_back(std::move(gone.put_text(NFTA_TABLE_NAME, text_of(t, NFTA_TABLE_NAME))));
+    batch.push_back(delete_request(t));
     batch.push_back(add_request(RulesetPart::tables, without_owner(t), 0));
   }
   for (const RulesetPart part : {RulesetPart::chains, RulesetPart::objects, RulesetPart::flowtables})
@@ -263,6 +283,14 @@ Result<void> load_ruleset(Netlink& socket, const Ruleset& ruleset) {
   }
   TRY(socket.batch(batch, NFNL_SUBSYS_NFTABLES), "load the firewall rules");
   return {};
+}
+
+Result<void> remove_locks(Netlink& socket) {
+  TRY_AS(const auto tables, list_unfiltered(socket, RulesetPart::tables, list_request(RulesetPart::tables)));
+  std::vector<Message> batch;
+  for (const Record& t : tables)
+    if (is_foreign(t)) batch.push_back(delete_request(t));
+  return batch.empty() ? Result<void>() : socket.batch(batch, NFNL_SUBSYS_NFTABLES);
 }
 
 }  // namespace vz::net

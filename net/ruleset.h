@@ -30,6 +30,8 @@ struct Ruleset {
 Result<Ruleset> read_ruleset(Netlink& socket);
 // In one transaction: all or nothing. A table of the same name is replaced.
 Result<void> load_ruleset(Netlink& socket, const Ruleset& ruleset);
+// Tables with which CRIU holds all packets back while it dumps: one that was killed leaves them.
+Result<void> remove_locks(Netlink& socket);
 
 // What iptables-nft says about a rule's protocol beside its expressions, and the kernel checks but does not give back:
 // some extension matches (multiport, TCPMSS) are refused without it. Empty when the rule has no such match.

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "base/strings.h"
+#include "net/conntrack.h"
 #include "net/knobs.h"
 #include "net/net.h"
 #include "net/netlink.h"
@@ -117,6 +118,14 @@ Result<std::string> save_state(const Plan& plan, int netns) {
     TRY_AS(s.ruleset, read_ruleset(*firewall), "save the network");
   }
   return print_state(s);
+}
+
+Result<std::string> save_connections(int netns) {
+  TRY_AS([[maybe_unused]] const NetnsVisit visit, NetnsVisit::enter(netns));
+  if (!tracks_connections()) return print_connections({});
+  TRY_AS(Netlink socket, Netlink::open(NETLINK_NETFILTER));
+  TRY_AS(const auto connections, read_connections(socket));
+  return print_connections(connections);
 }
 
 }  // namespace vz::net

@@ -1,10 +1,8 @@
 #include "net/state.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
-#include <bit>
 
+#include "base/json.h"
 #include "base/strings.h"
 #include "net/net.h"
 #include "net/objects.h"
@@ -13,21 +11,18 @@ namespace vz::net {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr int kVersion = 1;
 constexpr size_t kMaxText = 64u << 20, kMaxSysctl = 256;
-constexpr const char* kByteOrder = std::endian::native == std::endian::little ? "little" : "big";
 
 constexpr const char* kMakeable[] = {"bridge", "dummy", "macvlan", "vlan", "vrf"};
 
-json hex_list(const std::vector<Record>& records) {
-  json out = json::array();
+Json hex_list(const std::vector<Record>& records) {
+  Json out = Json::array();
   for (const Record& r : records) out.push_back(to_hex(record_bytes(r)));
   return out;
 }
 
-json link_json(const SavedLink& s) {
+Json link_json(const SavedLink& s) {
   const Link& l = s.link;
   return {{"role", s.role},
           {"name", l.name},
@@ -46,26 +41,26 @@ json link_json(const SavedLink& s) {
 
 // ---- reading ------------------------------------------------------------------------------------------------------
 
-Error bad(std::string_view what) { return fail(Code::invalid, "network state: {}", what); }
+Error bad(std::string_view what) { return fail(Code::invalid, "{}", what); }
 
-Result<std::string> hex_at(const json& j, const char* key) {
+Result<std::string> hex_at(const Json& j, const char* key) {
   auto bytes = from_hex(j.at(key).get_ref<const std::string&>());
   if (!bytes) return bad("not hexadecimal");
   return std::move(*bytes);
 }
 
-Result<std::vector<Record>> records_at(const json& j, const char* key, const Kind& kind) {
+Result<std::vector<Record>> records_at(const Json& j, const char* key, const Kind& kind) {
   std::vector<Record> out;
-  for (const json& item : j.at(key)) {
+  for (const Json& item : j.at(key)) {
     const auto bytes = from_hex(item.get_ref<const std::string&>());
     if (!bytes) return bad("not hexadecimal");
-    TRY_AS(Record r, parse_record(kind, *bytes), "network state");
+    TRY_AS(Record r, parse_record(kind, *bytes));
     out.push_back(std::move(r));
   }
   return out;
 }
 
-Result<SavedLink> link_at(const json& j) {
+Result<SavedLink> link_at(const Json& j) {
   SavedLink s;
   s.role = j.at("role").get<std::string>();
   Link& l = s.link;
@@ -89,7 +84,7 @@ Result<SavedLink> link_at(const json& j) {
   return s;
 }
 
-Result<std::map<std::string, std::string>> sysctls_at(const json& j) {
+Result<std::map<std::string, std::string>> sysctls_at(const Json& j) {
   std::map<std::string, std::string> out;
   for (const auto& [name, value] : j.at("sysctls").items()) {
     const std::string text = value.get<std::string>();
@@ -100,14 +95,13 @@ Result<std::map<std::string, std::string>> sysctls_at(const json& j) {
   return out;
 }
 
-Result<State> parse_object(const json& j) {
+Result<State> parse_object(const Json& j) {
   State s;
   if (j.at("version").get<int>() != kVersion)
-    return fail(Code::unsupported, "network state of version {}, only {} is understood", j.at("version").get<int>(),
-                kVersion);
+    return fail(Code::unsupported, "version {}, only {} is understood", j.at("version").get<int>(), kVersion);
   if (j.at("byte_order").get<std::string>() != kByteOrder)
-    return fail(Code::unsupported, "the network state is from a host with the other byte order");
-  for (const json& l : j.at("links")) {
+    return fail(Code::unsupported, "from a host with the other byte order");
+  for (const Json& l : j.at("links")) {
     TRY_AS(SavedLink link, link_at(l));
     s.links.push_back(std::move(link));
   }
@@ -116,7 +110,7 @@ Result<State> parse_object(const json& j) {
   TRY_AS(s.routes, records_at(j, "routes", object_kind(ObjectKind::route)));
   TRY_AS(s.rules, records_at(j, "rules", object_kind(ObjectKind::rule)));
   TRY_AS(s.neighbours, records_at(j, "neighbours", object_kind(ObjectKind::neighbour)));
-  const json& ruleset = j.at("ruleset");
+  const Json& ruleset = j.at("ruleset");
   for (size_t i = 0; i < kRulesetParts.size(); ++i) {
     TRY_AS(s.ruleset.parts[i], records_at(ruleset, kRulesetParts[i], ruleset_kind(static_cast<RulesetPart>(i))));
   }
@@ -127,11 +121,11 @@ Result<State> parse_object(const json& j) {
 }  // namespace
 
 std::string print_state(const State& s) {
-  json links = json::array(), ruleset = json::object(), unsupported = json::array();
+  Json links = Json::array(), ruleset = Json::object(), unsupported = Json::array();
   for (const SavedLink& l : s.links) links.push_back(link_json(l));
   for (size_t i = 0; i < kRulesetParts.size(); ++i) ruleset[kRulesetParts[i]] = hex_list(s.ruleset.parts[i]);
   for (const std::string& u : s.unsupported) unsupported.push_back(printable(u));
-  const json j = {{"version", kVersion},
+  const Json j = {{"version", kVersion},
                   {"byte_order", kByteOrder},
                   {"links", links},
                   {"sysctls", s.sysctls},
@@ -141,16 +135,12 @@ std::string print_state(const State& s) {
                   {"neighbours", hex_list(s.neighbours)},
                   {"ruleset", ruleset},
                   {"unsupported", unsupported}};
-  return j.dump(-1, ' ', true, json::error_handler_t::replace);
+  return print_json(j);
 }
 
 Result<State> parse_state(std::string_view text) {
   if (text.size() > kMaxText) return bad("too long");
-  try {
-    return parse_object(json::parse(text));
-  } catch (const json::exception& e) {
-    return bad(printable(e.what()));
-  }
+  return read_json(text, parse_object);
 }
 
 bool can_be_made(const std::string& kind) {

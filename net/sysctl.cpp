@@ -1,7 +1,5 @@
 #include "net/sysctl.h"
 
-#include <fcntl.h>
-
 #include "base/strings.h"
 #include "sys/files.h"
 

@@ -14,9 +14,7 @@ namespace {
 
 int family_of(const std::string& address) { return address.size() == 16 ? AF_INET6 : AF_INET; }
 
-bool can_be_uplink(const Link& l) {
-  return l.up() && !l.loopback() && !l.mac.empty() && l.name.compare(0, 5, "vnet.") != 0;
-}
+bool can_be_uplink(const Link& l) { return l.up() && !l.loopback() && !l.mac.empty() && !l.name.starts_with("vnet."); }
 
 // The device that packets to nowhere in particular leave by.
 Result<int> default_device(Netlink& socket, int family) {

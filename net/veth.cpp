@@ -22,9 +22,8 @@ constexpr int kFirstIndex = 32;
 
 int index_inside(const std::string& ct_name) {
   if (ct_name == "venet0") return kFirstIndex;
-  if (ct_name.compare(0, 3, "eth") != 0) return 0;
-  const auto n = parse_u64(std::string_view(ct_name).substr(3));
-  return n && *n < 1000 ? kFirstIndex + 1 + static_cast<int>(*n) : 0;
+  const auto n = eth_number(ct_name);
+  return n ? kFirstIndex + 1 + static_cast<int>(*n) : 0;
 }
 
 Result<void> check(const Veth& v) {

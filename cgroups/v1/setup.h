@@ -10,8 +10,7 @@ namespace vz::cgroups::v1 {
 // A new cpuset is empty and refuses processes: GROUP takes over the CPUs and memory nodes of its parent PARENT, and
 // that before of the hierarchy's root MOUNT when it is itself new.
 Result<void> set_up_cpuset(const std::string& mount, const std::string& parent, const std::string& group);
-// GROUP may read and write only the devices every CT has. A user namespace cannot make device nodes; this is for nodes
-// that reach a CT by other ways.
+// Holds GROUP to kDevices.
 Result<void> set_up_devices(const std::string& group);
 
 }  // namespace vz::cgroups::v1

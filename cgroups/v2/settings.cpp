@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/strings.h"
 #include "cgroups/tree.h"
