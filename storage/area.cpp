@@ -120,6 +120,10 @@ Result<void> mount(const Area& area) {
     undo.add("remove the mount point", [d = area.root_dir] { return sys::remove_dir(d); });
   TRY(sys::make_dirs(area.root_dir, 0700));
   auto mounted = area.layout == Layout::image ? image::mount(area) : dir::mount(area);
+  if (mounted) {
+    undo.add("unmount", [d = area.root_dir] { return sys::umount(d); });
+    mounted = sys::ignore_setuid(area.root_dir);
+  }
   if (mounted) undo.commit();
   if (!mounted && mounted.error().code == Code::system) return std::move(mounted.error()).with_code(Code::mount_failed);
   return mounted;

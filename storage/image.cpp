@@ -11,7 +11,6 @@
 #include <chrono>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "storage/ext4.h"
 #include "storage/layouts.h"
@@ -33,9 +32,8 @@ constexpr unsigned long kResizeFs = _IOW('f', 16, uint64_t);  // EXT4_IOC_RESIZE
 
 std::string image_path(const Area& area) { return area.private_dir + "/" + kImageName; }
 
-Result<sys::UniqueFd> open_image(const Area& area, int flags) {
-  const std::string path = image_path(area);
-  TRY_AS(sys::UniqueFd fd, sys::open(path, flags | O_NOFOLLOW | O_NONBLOCK));
+Result<sys::UniqueFd> open_image(int dir, const std::string& path, int flags) {
+  TRY_AS(sys::UniqueFd fd, sys::open_at(dir, path, flags | O_NOFOLLOW | O_NONBLOCK));
   struct ::stat st {};
   if (::fstat(fd.get(), &st) != 0) return fail_sys(errno, "stat '{}'", path);
   if (!S_ISREG(st.st_mode)) return fail(Code::invalid, "'{}' is no regular file", path);
@@ -168,7 +166,10 @@ Result<void> make(const std::string& dir, const Quota& quota) {
 
 Result<void> mount(const Area& area) {
   const std::string path = image_path(area);
-  TRY_AS(const sys::UniqueFd fd, open_image(area, O_RDWR));
+  // Every container reads in /sys the path of each loop device's file. It ends at the top of the mount that the file
+  // was opened in: in one of its own, /root.img names nobody.
+  TRY_AS(const sys::UniqueFd place, sys::clone_tree(area.private_dir));
+  TRY_AS(const sys::UniqueFd fd, open_image(place.get(), kImageName, O_RDWR));
   TRY(lock_image(fd.get(), path, 2s));
   TRY_AS(const auto sb, read_superblock(fd.get(), path));
   if (sb.has_errors) TRY(check(path, "-p"));
@@ -200,7 +201,7 @@ Result<void> flush(const Area& area) {
 Result<void> resize(const Area& area, const Quota& quota, bool mounted) {
   const std::string path = image_path(area);
   TRY_AS(const uint64_t kib, wanted_kib(quota));
-  TRY_AS(const sys::UniqueFd fd, open_image(area, O_RDWR));
+  TRY_AS(const sys::UniqueFd fd, open_image(AT_FDCWD, path, O_RDWR));
   TRY_AS(const auto sb, read_superblock(fd.get(), path));
   if (sb.block_size != ext4::kBlock || sb.shape.journal_blocks >= sb.blocks)
     return fail(Code::unsupported, "'{}' was not made by vessel; use resize2fs", path);
@@ -215,7 +216,7 @@ Result<void> resize(const Area& area, const Quota& quota, bool mounted) {
 }
 
 Result<DiskUsage> stored_usage(const Area& area) {
-  TRY_AS(const sys::UniqueFd fd, open_image(area, O_RDONLY));
+  TRY_AS(const sys::UniqueFd fd, open_image(AT_FDCWD, image_path(area), O_RDONLY));
   TRY_AS(const auto sb, read_superblock(fd.get(), image_path(area)));
   // resize2fs leaves the stored overhead as it was; the next mount puts it right.
   const bool ours = sb.block_size == ext4::kBlock && sb.shape.journal_blocks < sb.blocks;
@@ -230,7 +231,7 @@ Result<DiskUsage> stored_usage(const Area& area) {
 }
 
 bool in_use(const Area& area) {
-  const auto fd = open_image(area, O_RDWR);
+  const auto fd = open_image(AT_FDCWD, image_path(area), O_RDWR);
   return fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 

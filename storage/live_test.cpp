@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "storage/layouts.h"
@@ -74,13 +75,19 @@ uint64_t on_disk_kib(const std::string& path) { return static_cast<uint64_t>(sys
 
 std::string image_of(const Area& a) { return a.private_dir + "/" + kImageName; }
 
-bool attached_anywhere(const std::string& path) {
+// What /sys shows of the loop device of PATH; nullopt: it has none.
+std::optional<std::string> shown_by_loop(const std::string& path) {
+  const auto image = sys::stat(path);
   const auto devices = sys::list_dir("/sys/block");
   for (const std::string& name : *devices) {
-    const auto file = sys::read_file("/sys/block/" + name + "/loop/backing_file");
-    if (file && file->starts_with(path)) return true;
+    loop_info64 info{};
+    if (!name.starts_with("loop")) continue;
+    const auto fd = sys::open("/dev/" + name, O_RDONLY);
+    if (!fd || ::ioctl(fd->get(), LOOP_GET_STATUS64, &info) != 0) continue;
+    if (info.lo_inode != image->st_ino || info.lo_device != image->st_dev) continue;
+    return sys::read_file("/sys/block/" + name + "/loop/backing_file").value_or("");
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -101,6 +108,7 @@ TEST_CASE("live image: made, mounted, unmounted, destroyed") {
   REQUIRE(stored);
   REQUIRE(timed("mount", [&] { return mount(a); }));
   CHECK(is_mounted(a));
+  CHECK(shown_by_loop(image_of(a)) == "/root.img\n");
   CHECK(mount(a).error().code == Code::mounted);
   CHECK(destroy(a).error().code == Code::mounted);
   CHECK(resize(a, {kKib / 2, {}}).error().code == Code::resize_failed);
@@ -118,7 +126,7 @@ TEST_CASE("live image: made, mounted, unmounted, destroyed") {
   REQUIRE(timed("sync", [&] { return sync(a); }));
   REQUIRE(timed("umount", [&] { return umount(a); }));
   CHECK(umount(a).error().code == Code::not_mounted);
-  CHECK_FALSE(attached_anywhere(live.dir.path));
+  CHECK_FALSE(shown_by_loop(image_of(a)));
   CHECK(usage(a)->space_kib >= 64 * 1024);
   REQUIRE(timed("destroy", [&] { return destroy(a); }));
   CHECK(sys::list_dir(live.dir.path + "/private")->empty());
@@ -249,7 +257,7 @@ TEST_CASE("live image: never mounted twice, cut-off and marked images") {
   const char errors_found = 3;
   REQUIRE(::pwrite(image->get(), &errors_found, 1, 1024 + 0x3A) == 1);  // s_state; the checksum is wrong now, too
   REQUIRE_FALSE(mount(live.area));
-  CHECK_FALSE(attached_anywhere(live.dir.path));
+  CHECK_FALSE(shown_by_loop(image_of(live.area)));
   const char clean = 1;
   REQUIRE(::pwrite(image->get(), &clean, 1, 1024 + 0x3A) == 1);
   REQUIRE(mount(live.area));

@@ -42,7 +42,7 @@ Result<void> create(const Area& area, const Quota& quota);
 Result<void> destroy(const Area& area);
 
 // Mounts the tree on root_dir (made when missing). Code::mounted when it is already there. Image: journal replay by the
-// kernel; nodev is NOT set (the runtime's idmapped clone sets nosuid/nodev as it needs), discard on.
+// kernel, discard on. Set-user-id programs have no effect there: root of the guest is not root of the host.
 Result<void> mount(const Area& area);
 // Code::not_mounted when it is not. A busy mount is an error naming it.
 Result<void> umount(const Area& area);

@@ -1,4 +1,3 @@
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -31,7 +30,7 @@ struct Cache {
 
 std::string sample(TestTar::Filter filter, const char* text = "hello") {
   TestTar tar(TestTar::Format::pax, filter);
-  return tar.dir("./").file("./f", text).bytes();
+  return tar.dir("./").file("./f", text).file("sbin/init", "x", 0755).file("bin/sh", "x", 0755).bytes();
 }
 
 // import() shuts its reader in, which takes root.
@@ -103,6 +102,20 @@ TEST_CASE("cache: a name never leads out of it") {
   CHECK(sys::exists(c.dir.path + "/secret.tar"));
 }
 
+TEST_CASE("cache: a file's digest is that of what it holds now") {
+  constexpr const char* kOfX = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+  constexpr const char* kOfY = "a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa";
+  const Cache cache;
+  cache.put("t.tar", "x");
+  const auto found = find(cache.path, "t");
+  REQUIRE(found);
+  for (int again = 0; again < 2; ++again) CHECK(digest(*found).value_or("") == kOfX);
+  REQUIRE(sys::write_file(found->path, "y"));  // in place: the attribute stays
+  CHECK(digest(*found).value_or("") == kOfY);
+  REQUIRE(::unlink(found->path.c_str()) == 0);
+  CHECK_FALSE(digest(*found));
+}
+
 TEST_CASE("import: any compression becomes zst, byte by byte the same tarball") {
   if (!root_only()) return;
   for (const auto filter : {archive_write_add_filter_none, archive_write_add_filter_gzip, archive_write_add_filter_xz,
@@ -139,8 +152,11 @@ TEST_CASE("import: a bad archive is refused and leaves what was there") {
   TestTar evil;
   evil.symlink("l", "/etc").file("l/passwd", "x");
   const std::string whole = sample(archive_write_add_filter_zstd);
-  for (const std::string& bytes :
-       {evil.bytes(), whole.substr(0, whole.size() / 2), std::string("no archive"), std::string()}) {
+  TestTar no_init, no_shell;
+  no_init.file("bin/sh", "x", 0755).dir("sbin/init").file("etc/init", "x");
+  no_shell.file("bin/init", "x", 0755);
+  for (const std::string& bytes : {evil.bytes(), no_init.bytes(), no_shell.bytes(), whole.substr(0, whole.size() / 2),
+                                   std::string("no archive"), std::string()}) {
     const auto made = c.import(bytes);
     REQUIRE(!made);
     INFO(made.error().text);

@@ -1,5 +1,4 @@
 // Tarballs that are cut off, changed, or something else altogether.
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,7 +38,7 @@ sys::UniqueFd in_memory(std::string_view bytes) {
   return fd;
 }
 
-Result<void> check(std::string_view bytes) { return check_archive(in_memory(bytes).get(), {}); }
+Result<TreeModel> check(std::string_view bytes) { return check_archive(in_memory(bytes).get(), {}); }
 
 Result<void> unpack_bytes(const tests::TempDir& dir, const std::string& bytes) {
   REQUIRE(sys::remove_tree(dir.path + "/box"));

@@ -3,7 +3,6 @@
 #include <endian.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>

@@ -19,6 +19,7 @@
 #include "templates/archive_writer.h"
 #include "templates/cache.h"
 #include "templates/confine.h"
+#include "templates/programs.h"
 #include "templates/unpack.h"
 #include "templates/utf8_names.h"
 
@@ -38,6 +39,11 @@ Result<bool> is_zst(int fd) {
   return std::string_view(magic, static_cast<size_t>(n)) == kZstMagic;
 }
 
+Result<void> check_programs_in(const TreeModel& tree) {
+  auto found = check_programs([&](const char* path) { return tree.is_program(path); });
+  return found ? Result<void>() : std::move(found).error().with_code(Code::invalid);
+}
+
 // The copy is checked, not the source, which somebody may be writing to.
 Result<void> copy_and_check(int from, int to) {
   std::string buffer(kCopyBlock, '\0');
@@ -49,13 +55,16 @@ Result<void> copy_and_check(int from, int to) {
     TRY(sys::write_all(to, std::string_view(buffer).substr(0, static_cast<size_t>(n))));
   }
   if (::lseek(to, 0, SEEK_SET) != 0) return fail_sys(errno, "rewind the copy");
-  return check_archive(to, {});
+  TRY_AS(const TreeModel tree, check_archive(to, {}));
+  return check_programs_in(tree);
 }
 
 // The bytes of the tarball stay as they are; only the compression changes.
 Result<void> recompress_and_check(int from, int to) {
   TRY_AS(ZstWriter writer, ZstWriter::open(to));
-  TRY(check_archive(from, {}, [&writer](std::string_view bytes) { return writer.write(bytes); }));
+  TRY_AS(const TreeModel tree,
+         check_archive(from, {}, [&writer](std::string_view bytes) { return writer.write(bytes); }));
+  TRY(check_programs_in(tree));
   return writer.close();
 }
 

@@ -3,12 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <iterator>
 
 #include "base/strings.h"
 #include "sys/files.h"
+#include "templates/programs.h"
 #include "templates/templates.h"
 
 namespace vz::templates {
@@ -32,20 +31,14 @@ WantedBy=ssh.service sshd.service ssh.socket
 constexpr const char* kHostKeyUsers[] = {"ssh.service", "sshd.service", "ssh.socket"};
 constexpr const char* kUnits = "etc/systemd/system";
 
-constexpr const char* kInits[] = {"sbin/init", "etc/init", "bin/init", "usr/lib/systemd/systemd",
-                                  "lib/systemd/systemd"};
-constexpr const char* kShells[] = {"bin/sh", "bin/bash"};
-constexpr const char* kSystemd[] = {"usr/lib/systemd/systemd", "lib/systemd/systemd"};
-
 bool is_program(int root, const char* path) {
   const auto fd = sys::open_in(root, path, O_PATH);
   struct ::stat st {};
   return fd && ::fstat(fd->get(), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
 }
 
-template <size_t N>
-bool any_program(int root, const char* const (&paths)[N]) {
-  return std::any_of(std::begin(paths), std::end(paths), [root](const char* path) { return is_program(root, path); });
+bool has_systemd(int root) {
+  return is_program(root, "usr/lib/systemd/systemd") || is_program(root, "lib/systemd/systemd");
 }
 
 Result<sys::UniqueFd> open_dir(int root, const std::string& path) {
@@ -94,7 +87,7 @@ Result<bool> remove_host_keys(int root) {
 // sshd does not start without keys, and only packages make them. This unit makes them when it is first started.
 Result<void> make_host_keys_at_start(int root) {
   const auto units = open_dir(root, kUnits);
-  if (!units || !any_program(root, kSystemd) || is_there(units->get(), kHostKeyUnitName)) return {};
+  if (!units || !has_systemd(root) || is_there(units->get(), kHostKeyUnitName)) return {};
   TRY(put_file(units->get(), kHostKeyUnitName, kHostKeyUnit, 0644));
   for (const std::string user : kHostKeyUsers) {
     const std::string wants = user + ".wants";
@@ -120,7 +113,7 @@ Result<std::string> fresh_machine_id() {
 
 // An id, not an empty file: for systemd that would be a first boot, which resets every unit to its preset.
 Result<void> set_machine_id(int root, int etc) {
-  if (!any_program(root, kSystemd) && !is_there(etc, "machine-id")) return {};
+  if (!has_systemd(root) && !is_there(etc, "machine-id")) return {};
   TRY_AS(const std::string id, fresh_machine_id());
   TRY(put_file(etc, "machine-id", id + "\n", 0444));
   const auto dbus = open_dir(root, "var/lib/dbus");
@@ -142,9 +135,7 @@ Result<void> personalize(int root_fd, const std::string& hostname) {
 }
 
 Result<void> check_tree(int root_fd) {
-  if (!any_program(root_fd, kInits)) return fail(Code::bad_template, "it has no init (/sbin/init)");
-  if (!any_program(root_fd, kShells)) return fail(Code::bad_template, "it has no shell (/bin/sh)");
-  return {};
+  return check_programs([root_fd](const char* path) { return is_program(root_fd, path); });
 }
 
 }  // namespace vz::templates

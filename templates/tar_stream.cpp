@@ -1,7 +1,6 @@
 #include "templates/tar_stream.h"
 
 #include <algorithm>
-#include <cerrno>
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -22,8 +22,11 @@ Result<std::vector<Template>> list(const std::string& cache_dir);
 // .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst in that order, then other compressions. Code::template_missing.
 Result<Template> find(const std::string& cache_dir, const std::string& name);
 Result<void> remove(const std::string& cache_dir, const std::string& name);
+// SHA-256 of its file, 64 hexadecimal digits: takes a second for some hundred MiB and is kept with the file, as an
+// extended attribute, where that can be.
+Result<std::string> digest(const Template& which);
 // Copies FILE into the cache as NAME.tar.zst (recompressed unless it is zst), after reading it whole and checking every
-// entry by the rules of unpack(). Written aside and renamed.
+// entry by the rules of unpack(); an init and a shell must be among them. Written aside and renamed.
 Result<Template> import(const std::string& cache_dir, const std::string& file, const std::string& name);
 
 // What a tarball may do to us. Every rule has a test in templates/unpack_test.cpp.
@@ -46,6 +49,8 @@ Result<void> unpack_by_helper(const std::string& file, const std::string& dir);
 // opened as ROOT_FD: SSH host keys (removed, so that they are made anew at first start), machine-id (a new one),
 // hostname file. Never follows a link of the tree out of it.
 Result<void> personalize(int root_fd, const std::string& hostname);
+// Where a start looks for init, in this order.
+inline constexpr const char* kInits[] = {"/sbin/init", "/etc/init", "/bin/init"};
 // Code::bad_template unless there is an init and a shell.
 Result<void> check_tree(int root_fd);
 

@@ -19,6 +19,8 @@ class TreeModel {
 
   // Code::invalid when ENTRY may not come here; otherwise it is remembered.
   Result<void> admit(const Entry& entry);
+  // PATH leads, its symbolic links followed inside the tree, to a file that may be executed.
+  bool is_program(std::string_view path) const;
 
  private:
   Result<void> count(const Entry& entry);
@@ -27,7 +29,12 @@ class TreeModel {
 
   UnpackLimits limits_;
   uint64_t entries_ = 0, bytes_ = 0, names_ = 0;
-  std::unordered_map<std::string, Entry::Kind> made_;
+  struct Made {
+    Entry::Kind kind;
+    bool executable = false;
+  };
+  std::unordered_map<std::string, Made> made_;
+  std::unordered_map<std::string, std::string> links_;  // texts of the symbolic links among them
 };
 
 }  // namespace vz::templates

@@ -29,14 +29,14 @@ uint64_t stream_limit(const UnpackLimits& limits) {
   return __builtin_add_overflow(sum, kExtraBytes, &sum) ? UINT64_MAX : sum;
 }
 
-// Calls MAKE for each entry that the rules allow.
+// Calls MAKE for each entry that the rules allow. Returns all of them.
 template <class Make>
-Result<void> each_entry(int fd, const UnpackLimits& limits, TarStream::Sink sink, Make make) {
+Result<TreeModel> each_entry(int fd, const UnpackLimits& limits, TarStream::Sink sink, Make make) {
   TRY_AS(const auto stream, TarStream::open(fd, stream_limit(limits), std::move(sink)));
   TreeModel model(limits);
   for (;;) {
     TRY_AS(archive_entry* const raw, stream->next());
-    if (!raw) return {};
+    if (!raw) return model;
     TRY_AS(const Entry entry, read_entry(raw));
     TRY(model.admit(entry), "entry '{}'", printable(entry.path));
     TRY(make(entry, *stream), "entry '{}'", printable(entry.path));
@@ -60,7 +60,7 @@ Result<void> check_empty(const std::string& dir) {
 
 }  // namespace
 
-Result<void> check_archive(int fd, const UnpackLimits& limits, TarStream::Sink sink) {
+Result<TreeModel> check_archive(int fd, const UnpackLimits& limits, TarStream::Sink sink) {
   return each_entry(fd, limits, std::move(sink), [](const Entry&, TarStream&) { return Result<void>(); });
 }
 
