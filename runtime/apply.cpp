@@ -113,12 +113,18 @@ Result<void> apply_disk(const Container& before, const Container& after, const K
     log::warn("DISKSPACE and DISKINODES are not enforced by the layout 'dir'; they are only stored");
     return {};
   }
-  if (!any(changed, {"DISKSPACE"})) {
-    log::warn("--diskinodes is ignored for an image: its inodes grow with --diskspace");
-    return {};
-  }
   if (!save) return fail(Code::usage, "Error: unable to use --diskspace option without --save");
   return storage::resize(before.area, after.quota());
+}
+
+// An image's inodes come with its size: another number would be stored and not hold.
+Result<std::vector<config::Change>> without_inodes_of_image(const Container& ct, std::vector<config::Change> changes) {
+  if (ct.area.layout != config::Layout::image || !storage::area_exists(ct.area.private_dir)) return changes;
+  config::CtSpec spec = ct.spec;
+  TRY(config::apply(spec, changes));  // a bad value is an error nevertheless
+  if (std::erase_if(changes, [](const config::Change& c) { return c.param->key == "DISKINODES"; }) != 0)
+    log::warn("--diskinodes is ignored for an image: its inodes grow with --diskspace");
+  return changes;
 }
 
 // vzctl's words for what a running CT cannot take.
@@ -151,12 +157,16 @@ Result<void> apply_passwords(const Host& host, const Container& ct, const std::v
   return {};
 }
 
-// To a running CT: BEFORE as it runs, AFTER as it shall run.
+// To a running CT: BEFORE as it runs, AFTER as it shall run. A step's undo is added before the step: it may fail
+// half-way.
 Result<void> apply_live(const Host& host, const Container& before, const Container& after, const Keys& changed,
-                        const Keys& named, pid_t init) {
+                        const Keys& named, pid_t init, Rollback& undo) {
   TRY(check_addresses(before, after));
+  undo.add("live values", [&host, before] { return note_live(host, before); });
   TRY(note_live(host, after));  // before anything is there: whoever cleans up finds it although nothing may be saved
+  undo.add("limits", [before, named] { return apply_limits(before, named); });
   TRY(apply_limits(after, named));
+  undo.add("network", [before, after, changed, init] { return apply_network(after, before, changed, init); });
   TRY(apply_network(before, after, changed, init));
   TRY(apply_names(host, after, changed));
   warn_restart_only(changed);
@@ -188,14 +198,13 @@ Result<Changed> change(const Host& host, const Container& ct, const std::vector<
   return Changed{std::move(changed), std::move(keys)};
 }
 
-Result<void> check(const Host& host, const Container& ct, const Keys& changed, const SetOptions& options) {
+Result<void> check(const Keys& changed, const SetOptions& options, bool running) {
   if (changed.contains("NAME") && !options.save)
     return fail(Code::name_conflict, "Error: unable to use --name option without --save");
   if (changed.contains("OSTEMPLATE") && !options.save)
     return fail(Code::usage, "Error: unable to use --ostemplate option without --save");
-  if (!state::running(host.paths, ct.id)) return {};
   for (const char* key : {"VE_PRIVATE", "VE_ROOT"})
-    if (changed.contains(key)) return fail(Code::running, "Unable to change {} on a running container", key);
+    if (running && changed.contains(key)) return fail(Code::running, "Unable to change {} on a running container", key);
   return {};
 }
 
@@ -205,48 +214,58 @@ Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::ve
                          const config::CtSpec& like) {
   TRY(config::apply(spec, changes));
   choose_macs(spec, like);
+  const Keys named = keys_of(changes);
   Keys changed;
   for (const config::Param& p : config::table()) {
-    const bool named =
-        std::any_of(changes.begin(), changes.end(), [&](const config::Change& c) { return c.param->key == p.key; });
-    if (p.key.empty() || !named || changed.contains(std::string(p.key))) continue;
+    const std::string key(p.key);
+    if (key.empty() || !named.contains(key) || changed.contains(key)) continue;
     const std::string value = p.print(spec).value_or("");
-    if (file.get(p.key) == value) continue;
-    TRY(file.set(p.key, value));
-    changed.insert(std::string(p.key));
+    if (file.get(key) == value) continue;
+    TRY(file.set(key, value));
+    changed.insert(key);
   }
   return changed;
 }
 
-Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes,
+Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& wanted,
                  const SetOptions& options) {
+  TRY_AS(const auto changes, without_inodes_of_image(ct, wanted));
   const auto running = state::running(host.paths, ct.id);
   TRY_AS(const Container before, running ? live_container(host, ct) : Result<Container>(ct));
   TRY_AS(const Changed live, change(host, before, changes, before.spec));
   TRY_AS(const Changed saved, change(host, ct, changes, live.ct.spec));
-  TRY(check(host, ct, saved.keys, options));
-  if (saved.keys.contains("NAME"))
-    TRY(state::assign_name(host.paths, ct.id, saved.ct.spec.name.value_or(""), ct.spec.name.value_or("")));
+  TRY(check(saved.keys, options, running.has_value()));
+  Rollback undo;
+  if (saved.keys.contains("NAME")) {
+    const std::string now = saved.ct.spec.name.value_or(""), until_now = ct.spec.name.value_or("");
+    TRY(state::assign_name(host.paths, ct.id, now, until_now));
+    undo.add("name",
+             [&host, id = ct.id, now, until_now] { return state::assign_name(host.paths, id, until_now, now); });
+  }
   auto applied = [&]() -> Result<void> {
     TRY(apply_passwords(host, ct, changes));
     TRY(apply_disk(ct, saved.ct, saved.keys, options.save));
-    return running ? apply_live(host, before, live.ct, live.keys, keys_of(changes), running->init) : Result<void>();
+    if (!running) return {};
+    return apply_live(host, before, live.ct, live.keys, keys_of(changes), running->init, undo);
   }();
   if (!applied) {
     if (options.save) log::error("Error: failed to apply some parameters, not saving configuration file!");
     return applied;
   }
   if (!options.save) {
+    undo.commit();
     if (!saved.keys.empty())
       log::error("WARNING: Settings were not saved to config{} (use --save flag)",
                  running ? " and will be lost after CT restart" : "");
     return {};
   }
   if (saved.keys.empty()) {
+    undo.commit();
     log::info("No changes in CT configuration, not saving");
     return {};
   }
   TRY(save_container(host, saved.ct));
+  undo.commit();
   if (saved.keys.contains("NAME") && saved.ct.spec.name) log::info("Name {} assigned", *saved.ct.spec.name);
   log::info("CT configuration saved to {}", host.paths.conf(ct.id));
   return {};

@@ -8,8 +8,6 @@
 #include <thread>
 
 #include "base/log.h"
-#include "base/strings.h"
-#include "config/config.h"
 #include "runtime/start.h"
 #include "sys/files.h"
 
@@ -57,9 +55,11 @@ Result<void> clean_up(const Host& host, const Container& ct, Leave leave) {
   TRY(remove_groups(ct), "cgroups");
   TRY_AS(const Container live, live_container(host, ct));
   TRY(disconnect_network(live.network), "network");
+  // The state last: as long as it is there, the supervisor goes on with what a killed stop left half-way.
+  const bool unmount = leave == Leave::nothing && storage::is_mounted(ct.area);
+  auto unmounted = unmount ? storage::umount(ct.area) : Result<void>();
   TRY(state::forget_running(host.paths, ct.id));
-  if (leave == Leave::nothing && storage::is_mounted(ct.area)) TRY(storage::umount(ct.area));
-  return {};
+  return unmounted;
 }
 
 Result<void> container_ended(const Host& host, config::CtId id, int wait_status) {

@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace vz::runtime {
@@ -49,6 +48,7 @@ const std::vector<sys::SyscallRule>& syscall_rules() {
       {"syslog", EPERM},  // the kernel log is the host's, and dmesg_restrict may be off
       {"iopl", EPERM},
       {"ioperm", EPERM},
+      {"umount2", EPERM, MNT_FORCE, 1},  // aborts what other users of a network file system wait for
       {"quotactl", EPERM},
       {"quotactl_fd", EPERM},
       {"lookup_dcookie", EPERM},
@@ -74,10 +74,14 @@ const std::vector<sys::SyscallRule>& syscall_rules() {
 
 const std::vector<MountStep>& guest_mounts() {
   constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  constexpr std::string_view kEmptyDirectory = "/sys/fs/cgroup";  // until cgroup2 is mounted there
   static const std::vector<MountStep> mounts = {
       {"proc", "/proc", kPlain, ""},
-      {"sysfs", "/sys", kPlain | MS_RDONLY,
-       ""},  // read-only: udev and friends stay off by ConditionPathIsReadWrite=/sys
+      // Read-only: udev and friends stay off by ConditionPathIsReadWrite=/sys.
+      {"sysfs", "/sys", kPlain | MS_RDONLY, ""},
+      {kEmptyDirectory, "/sys/block", MS_BIND, ""},
+      {kEmptyDirectory, "/sys/class/block", MS_BIND, ""},
+      {kEmptyDirectory, "/sys/dev/block", MS_BIND, ""},
       {"cgroup2", "/sys/fs/cgroup", kPlain, ""},
       {"tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=4m,nr_inodes=4096"},
       {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
@@ -91,6 +95,11 @@ const std::vector<MountStep>& guest_mounts() {
 const std::vector<std::string_view>& device_nodes() {
   static const std::vector<std::string_view> nodes = {"null", "zero", "full", "random", "urandom", "tty"};
   return nodes;
+}
+
+const std::vector<std::string_view>& emptied_files() {
+  static const std::vector<std::string_view> files = {"/proc/partitions", "/proc/diskstats", "/proc/swaps"};
+  return files;
 }
 
 const std::vector<Link>& device_links() {

@@ -24,8 +24,10 @@ struct MountStep {
   unsigned long flags;
   std::string_view options;
 };
-const std::vector<MountStep>& guest_mounts();         // in order
+const std::vector<MountStep>& guest_mounts();         // in order; TYPE is the source where FLAGS have MS_BIND
 const std::vector<std::string_view>& device_nodes();  // names below /dev, bind mounts of the host's
+// Files of /proc that name the host's disks, empty for the guest: its /dev/null is bound over them.
+const std::vector<std::string_view>& emptied_files();
 struct Link {
   std::string_view target, path;
 };

@@ -1,7 +1,6 @@
 // One configured container and the slices of it that the layers below take.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "base/result.h"

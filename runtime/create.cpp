@@ -46,8 +46,9 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   const std::string conf_path = host.paths.conf(id);
   if (options.sample && sys::exists(conf_path))
     return fail(Code::config_sample_missing, "{} exists already: --config cannot be used with it", conf_path);
-  if (const auto other = state::id_range_conflict(host.paths, id))
-    return fail(Code::invalid, "CT {} would share its range of user ids with CT {}: choose another CTID", id, *other);
+  if (const auto others = state::sharing_ids(host.paths, id); !others.empty())
+    return fail(Code::invalid, "CT {} would share its range of user ids with CT {}: choose another CTID", id,
+                others.front());
   config::File file;
   if (auto present = sys::read_file(conf_path))
     file = config::File::parse(*present);
@@ -77,6 +78,8 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   half.private_dir += ".creating";
   if (storage::is_mounted(half)) TRY(storage::umount(half));
   if (storage::area_exists(half.private_dir)) TRY(storage::destroy(half));
+  TRY_AS(const std::string digest, templates::digest(from));
+  TRY(ct.file.set("OSTEMPLATE_DIGEST", digest));
   log::info("Creating container private area ({})", *ct.spec.ostemplate);
   Rollback undo;
   undo.add("remove the private area", [half] { return storage::destroy(half); });

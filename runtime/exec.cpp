@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -29,7 +30,6 @@ struct JoinPlan {
   cgroups::Group::Entry entry;
   UniqueFd init;  // pidfd
   std::vector<std::string> drop;
-  std::vector<uint64_t> filter;
 };
 
 Result<JoinPlan> plan_join(const Host& host, const Container& ct) {
@@ -41,7 +41,6 @@ Result<JoinPlan> plan_join(const Host& host, const Container& ct) {
   TRY_AS(cgroups::Group group, group_of(ct));
   TRY_AS(plan.entry, group.open_for_exec(), "cgroups");
   plan.drop = dropped_capabilities(ct.spec);
-  plan.filter = guest_filter();
   return plan;
 }
 
@@ -66,10 +65,20 @@ Result<void> use_stdio(const ExecOptions& o) {
   return {};
 }
 
-Result<void> join(const JoinPlan& plan, const ExecOptions& options, const Channel& host) {
+// Killed by a signal that nobody can catch, vzctl passes nothing on: the kernel hangs up then (PR_SET_PDEATHSIG in
+// prctl(2); a change of credentials would clear it). That is after the fork, so vzctl may be dead already.
+Result<void> end_with_caller(const Channel& host) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGHUP) != 0) return fail_sys(errno, "death signal");
+  pollfd p{host.fd(), 0, 0};
+  return ::poll(&p, 1, 0) == 0 ? Result<void>() : fail(Code::peer, "vzctl is dead");
+}
+
+Result<void> join_guest(const JoinPlan& plan, const ExecOptions& options, const Channel& host) {
+  sys::forget_callers_limits();
   TRY(cgroups::Group::join(plan.entry), "join the cgroups");
   TRY(sys::enter_ns(plan.init.get(), kJoin));
   TRY(become_root());
+  TRY(end_with_caller(host));
   // A session of its own: the guest cannot push input into the terminal vzctl was typed on (TIOCSTI), and Ctrl-C is
   // passed on by us.
   ::setsid();
@@ -82,7 +91,7 @@ Result<void> join(const JoinPlan& plan, const ExecOptions& options, const Channe
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int sig = 1; sig < NSIG; ++sig) ::signal(sig, SIG_DFL);
-  return confine(plan.drop, plan.filter);
+  return confine(plan.drop);
 }
 
 Error exec_first_that_exists(const ExecOptions& options) {
@@ -118,7 +127,7 @@ Result<Spawned> spawn(const Host& host, const Container& ct, const ExecOptions& 
   auto child = sys::clone_process(0, plan.entry.v2_dir.get());
   if (child && child->pid == 0) {
     channel.parent.close();
-    auto joined = join(plan, options, channel.child);
+    auto joined = join_guest(plan, options, channel.child);
     (void)channel.child.post_error(joined ? exec_first_that_exists(options) : joined.error());
     ::_exit(127);
   }
@@ -141,8 +150,9 @@ Result<sys::ExitStatus> follow(const sys::Forked& child, int signals) {
     pollfd p[2] = {{child.pidfd.get(), POLLIN, 0}, {signals, POLLIN, 0}};
     if (::poll(p, 2, -1) < 0 && errno != EINTR) return fail_sys(errno, "poll");
     signalfd_siginfo info{};
+    // To its whole process group, as a terminal would: a shell alone would leave behind what it waits for.
     if (p[1].revents && ::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-      (void)sys::send_signal(child.pidfd.get(), static_cast<int>(info.ssi_signo));
+      (void)::kill(-child.pid, static_cast<int>(info.ssi_signo));
     if (p[0].revents) return sys::wait_child(child.pid);
   }
 }

@@ -23,11 +23,11 @@ struct Inside {
   sys::Forked child;       // of this process, with its host PID
   sys::UniqueFd terminal;  // the pty's master when one was asked for
 };
-// Starts it and returns when exec worked. Code::not_running, Code::exec_failed.
+// Starts it and returns when exec worked. It gets SIGHUP if we die before it. Code::not_running, Code::exec_failed.
 Result<Inside> start_inside(const Host& host, const Container& ct, const ExecOptions& options);
 
 // Runs it to its end with our own stdin, stdout, stderr; SIGINT, SIGTERM, SIGHUP, SIGQUIT that reach us are passed on
-// to it.
+// to its process group.
 Result<sys::ExitStatus> exec(const Host& host, const Container& ct, const ExecOptions& options);
 
 // Interactive login shell on a terminal of the container's own: raw mode here, job control there, window size followed.

@@ -53,14 +53,12 @@ Result<void> write_if_changed(int root, const std::string& path, std::string_vie
   return read_guest(root, path) == text ? Result<void>() : write_guest(root, path, text, 0644);
 }
 
-bool starts(std::string_view s, std::string_view prefix) { return s.substr(0, prefix.size()) == prefix; }
-
 void add_lines(std::string& out, const std::optional<std::vector<std::string>>& values, std::string_view keyword,
                std::string_view host_text) {
   if (!values) return;
   if (values->size() == 1 && values->front() == "inherit") {
     for (const std::string_view line : split(host_text, '\n'))
-      if (starts(line, keyword)) out += std::string(line) + "\n";
+      if (line.starts_with(keyword)) out += std::string(line) + "\n";
   } else if (keyword == "search") {
     if (!values->empty()) out += "search " + join(*values, " ") + "\n";
   } else {

@@ -6,8 +6,6 @@
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +19,7 @@
 #include "sys/files.h"
 #include "sys/mounts.h"
 #include "sys/seccomp.h"
+#include "templates/templates.h"
 
 namespace vz::runtime {
 
@@ -60,6 +59,7 @@ Result<void> mount_all() {
     const std::string target(m.target);
     if (::mkdir(target.c_str(), 0755) != 0 && errno != EEXIST) return fail_sys(errno, "make '{}'", target);
     TRY(sys::mount(std::string(m.type), target, std::string(m.type), m.flags, std::string(m.options)));
+    if (m.flags & MS_BIND) TRY(sys::make_unbindable(target));
   }
   return {};
 }
@@ -73,6 +73,17 @@ Result<void> fill_dev(const std::vector<UniqueFd>& nodes) {
   for (const Link& l : device_links())
     if (::symlink(std::string(l.target).c_str(), std::string(l.path).c_str()) != 0)
       return fail_sys(errno, "link '{}'", l.path);
+  return {};
+}
+
+// Unbindable as above: every mount of every confined service makes a dump longer.
+Result<void> empty_files() {
+  for (const std::string_view file : emptied_files()) {
+    const std::string path(file);
+    if (!sys::exists(path)) continue;
+    TRY(sys::bind("/dev/null", path));
+    TRY(sys::make_unbindable(path));
+  }
   return {};
 }
 
@@ -93,26 +104,20 @@ Result<void> null_stdio() {
   return {};
 }
 
-// What a fresh machine has, whatever shell vzctl was started from.
+// What a fresh machine has, whatever shell vzctl was started from. (Limits: see supervise().)
 void reset_process() {
-  ::umask(022);
   for (int sig = 1; sig < NSIG; ++sig) ::signal(sig, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = std::min<rlim_t>(1024, files.rlim_max);
-    (void)::setrlimit(RLIMIT_NOFILE, &files);
-  }
 }
 
 Result<void> become_init(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host) {
   TRY_AS(UniqueFd tree, host.expect(kMapped));
   TRY(cgroups::Group::join(entry), "join the cgroups");
-  if (::unshare(CLONE_NEWCGROUP) != 0)
-    return fail_sys(errno, "cgroup namespace");  // only now: its root is where we are
+  // Only now: its root is where we are.
+  if (::unshare(CLONE_NEWCGROUP) != 0) return fail_sys(errno, "cgroup namespace");
   TRY_AS(std::vector<UniqueFd> nodes, clone_device_nodes());
   TRY(pivot(plan, tree.get()), "root file system");
   tree.reset();
@@ -120,6 +125,7 @@ Result<void> become_init(const InsidePlan& plan, const cgroups::Group::Entry& en
   TRY(mount_all(), "mounts");
   TRY(fill_dev(nodes), "/dev");
   nodes.clear();
+  TRY(empty_files(), "/proc");
   TRY(fill_run(), "/run");
   TRY(detach_old_root());
   TRY(null_stdio());
@@ -127,7 +133,7 @@ Result<void> become_init(const InsidePlan& plan, const cgroups::Group::Entry& en
   reset_process();
   TRY(host.post(kRootReady));
   TRY(host.expect(kGo));
-  return confine(plan.drop, plan.filter);
+  return confine(plan.drop);
 }
 
 Error exec_init(const InsidePlan& plan) {
@@ -136,7 +142,7 @@ Error exec_init(const InsidePlan& plan) {
   for (const std::string& e : plan.env) env.push_back(const_cast<char*>(e.c_str()));
   argv.push_back(nullptr);
   env.push_back(nullptr);
-  for (const char* path : {"/sbin/init", "/etc/init", "/bin/init"}) {
+  for (const char* path : templates::kInits) {
     ::execve(path, argv.data(), env.data());
     if (errno != ENOENT) return fail_sys(errno, "run '{}'", path);
   }
@@ -151,13 +157,13 @@ Result<void> become_root() {
   return {};
 }
 
-Result<void> confine(const std::vector<std::string>& drop, const std::vector<uint64_t>& filter) {
+Result<void> confine(const std::vector<std::string>& drop) {
   // The keys of whoever typed the command stay out of the guest's reach.
   (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
   // Descriptors that the caller of vzctl left open are doors to the host (CVE-2024-21626).
   if (::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0) return fail_sys(errno, "close_range");
   TRY(sys::drop_capabilities(drop));
-  return sys::load_filter(filter);
+  return sys::load_filter(guest_filter());
 }
 
 void run_inside(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host) {

@@ -21,7 +21,6 @@ struct InsidePlan {
   std::string attach_point;  // VE_ROOT: exists on the host, the root is attached over it and pivoted into
   std::string hostname;
   std::vector<std::string> drop;       // capabilities
-  std::vector<uint64_t> filter;        // compiled seccomp program
   std::vector<std::string> argv, env;  // init; argv[0] is tried, then the usual places
 };
 
@@ -29,7 +28,7 @@ struct InsidePlan {
 [[noreturn]] void run_inside(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host);
 
 // Shared with exec and enter: last steps before a program of the guest runs, in its namespaces, as its root.
-Result<void> confine(const std::vector<std::string>& drop, const std::vector<uint64_t>& filter);
+Result<void> confine(const std::vector<std::string>& drop);
 // Becomes uid 0, gid 0 of the current user namespace, with no supplementary groups.
 Result<void> become_root();
 

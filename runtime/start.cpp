@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <ctime>
 
 #include "base/log.h"
@@ -33,7 +31,6 @@ Result<InsidePlan> plan_inside(const Container& ct) {
   plan.attach_point = ct.area.root_dir;
   plan.hostname = ct.hostname();
   plan.drop = dropped_capabilities(ct.spec);
-  plan.filter = guest_filter();
   plan.argv = {"init"};
   plan.env = init_environment();
   return plan;
@@ -71,7 +68,6 @@ Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& in
   state::Running running;
   running.init = init.pid;
   running.init_start = sys::start_time(init.pid).value_or(0);
-  running.supervisor = ::getpid();
   running.since = ::time(nullptr);
   running.phase = "running";
   TRY(state::save_running(host.paths, ct.id, running), "state file");
@@ -102,6 +98,7 @@ void detach_from_caller() {
 
 [[noreturn]] void supervise(const Host& host, const Container& ct, const Launch& launch_init, const Channel& caller) {
   detach_from_caller();
+  sys::forget_callers_limits();
   auto init = [&]() -> Result<pid_t> {
     const std::string helper = sys::helper_path("vz-supervisor");
     if (!sys::exists(helper)) return fail(Code::system, "'{}' is missing: is Vessel installed whole?", helper);
@@ -125,6 +122,20 @@ Result<sys::Forked> fork_supervisor(const Container& ct) {
   TRY_AS(cgroups::Group group, group_of(ct));
   TRY_AS(const UniqueFd place, group.open_for_supervisor(), "cgroups");
   return sys::clone_process(0, place.get());
+}
+
+// create refuses a CTID that shares another's ids; a configuration that was copied by hand passes it by. Their locks
+// are held until this one runs: two that start at the same moment do not see each other's state.
+Result<std::vector<state::Lock>> claim_ids(const Host& host, config::CtId id) {
+  std::vector<state::Lock> claims;
+  for (const config::CtId other : state::sharing_ids(host.paths, id)) {
+    TRY_AS(state::Lock claim, state::Lock::take(host.conf.lockdir, other, "starting", true),
+           "CT {} would share its range of user ids with CT {}", id, other);
+    if (state::running(host.paths, other))
+      return fail(Code::invalid, "CT {} would share its range of user ids with CT {}, which runs", id, other);
+    claims.push_back(std::move(claim));
+  }
+  return claims;
 }
 
 }  // namespace
@@ -190,6 +201,7 @@ Result<cgroups::Group> make_group(const Container& ct, Rollback& undo) {
 }
 
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch_init) {
+  TRY_AS(const auto claims, claim_ids(host, ct.id));
   TRY_AS(Channel::Pair channel, Channel::make());
   TRY_AS(sys::Forked supervisor, fork_supervisor(ct));
   if (supervisor.pid == 0) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <string>
 
 #include "base/result.h"
 #include "base/rollback.h"
@@ -25,7 +24,7 @@ Result<void> start(const Host& host, const Container& ct, const StartOptions& op
 // The supervisor: a child of this process, in its own session, that becomes the parent of the container's init, runs
 // LAUNCH and then execs vz-supervisor, which waits for init and execs "vzctl ct-ended CTID" to clean up. LAUNCH returns
 // init's PID (a child of the supervisor) or an error with nothing left behind. Used by start and by the restore of a
-// dump.
+// dump. Code::invalid: a CT runs that would share its user ids.
 using Launch = std::function<Result<pid_t>()>;
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch);
 

@@ -1,8 +1,6 @@
 // What a container is doing, as `vzctl status` and vzlist tell it.
 #pragma once
 
-#include <optional>
-
 #include "base/result.h"
 #include "runtime/container.h"
 

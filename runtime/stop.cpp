@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include <cerrno>
-#include <chrono>
 
 #include "base/log.h"
 #include "runtime/cleanup.h"
@@ -16,12 +15,12 @@ namespace vz::runtime {
 
 using namespace std::chrono_literals;
 
-namespace {
-
-std::chrono::seconds patience(const Host& host, const Container& ct) {
+std::chrono::seconds stop_timeout(const Host& host, const Container& ct) {
   const uint64_t own = ct.spec.stop_timeout.value_or(0);
   return std::chrono::seconds(own ? own : host.conf.stop_timeout);
 }
+
+namespace {
 
 // An init that has just been started does not listen yet: a signal now would be lost.
 int poweroff_signal_soon(pid_t init, int pidfd) {
@@ -63,7 +62,7 @@ Result<void> stop(const Host& host, const Container& ct, const StopOptions& opti
       TRY_AS(cgroups::Group group, group_of(ct));
       if (group.frozen().value_or(false)) TRY(group.thaw());
       ask_to_stop(host, ct, running->init, pidfd->get());
-      TRY_AS(ended, sys::wait_ended(pidfd->get(), patience(host, ct)));
+      TRY_AS(ended, sys::wait_ended(pidfd->get(), stop_timeout(host, ct)));
       if (!ended) log::info("Killing container ...");
     }
     if (!ended) TRY(kill_all(ct, pidfd->get()));
@@ -82,8 +81,9 @@ Result<void> destroy(const Host& host, const Container& ct) {
   log::info("Destroying container private area: {}", ct.area.private_dir);
   auto gone = storage::destroy(ct.area);
   if (!gone && gone.error().code != Code::no_private) return gone;
-  TRY(sys::remove_tree(ct.dump_dir(host)));
+  for (const char* suffix : {"", ".tmp", ".fail"}) TRY(sys::remove_tree(ct.dump_dir(host) + suffix));
   TRY(sys::remove_dir(ct.area.root_dir));
+  TRY(state::unmark(host.paths, ct.id));
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
   const std::string conf = host.paths.conf(ct.id);
   if (::rename(conf.c_str(), (conf + ".destroyed").c_str()) != 0 && errno != ENOENT)

@@ -1,6 +1,8 @@
 // Stopping a container, and ending it for good.
 #pragma once
 
+#include <chrono>
+
 #include "base/result.h"
 #include "runtime/container.h"
 
@@ -10,6 +12,9 @@ struct StopOptions {
   bool fast = false;  // kill at once
   bool skip_umount = false;
 };
+
+// STOP_TIMEOUT, the container's or the host's.
+std::chrono::seconds stop_timeout(const Host& host, const Container& ct);
 
 // Asks init to power off, waits STOP_TIMEOUT, then kills; cleans up. Code::not_running, Code::stop_failed.
 Result<void> stop(const Host& host, const Container& ct, const StopOptions& options = {});

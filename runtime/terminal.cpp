@@ -51,7 +51,9 @@ bool relay(int from, int to) {
   return n > 0 && sys::write_all(to, {buf, static_cast<size_t>(n)});
 }
 
-constexpr unsigned char kEndOfFile = 4;  // Ctrl-D: our own input ended
+// Ctrl-D: our own input ended. Repeated: a shell that sets up its terminal after it came never sees it.
+constexpr unsigned char kEndOfFile = 4;
+constexpr int kRepeatMs = 300;
 
 Result<sys::ExitStatus> converse(Inside& shell, int signals) {
   const int master = shell.terminal.get();
@@ -59,7 +61,9 @@ Result<sys::ExitStatus> converse(Inside& shell, int signals) {
   for (;;) {
     pollfd p[4] = {
         {master, POLLIN, 0}, {input ? 0 : -1, POLLIN, 0}, {signals, POLLIN, 0}, {shell.child.pidfd.get(), POLLIN, 0}};
-    if (::poll(p, 4, -1) < 0 && errno != EINTR) return fail_sys(errno, "poll");
+    const int ready = ::poll(p, 4, input ? -1 : kRepeatMs);
+    if (ready < 0 && errno != EINTR) return fail_sys(errno, "poll");
+    if (ready == 0) (void)!::write(master, &kEndOfFile, 1);
     signalfd_siginfo info{};
     if (p[2].revents && ::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       if (info.ssi_signo == SIGWINCH)

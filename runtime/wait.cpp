@@ -31,13 +31,12 @@ uint64_t signal_mask(std::string_view status, std::string_view field) {
   return mask;
 }
 
-// What a process in sigwaitinfo(2) waits for: the kernel shows those signals neither as blocked nor as caught
-// meanwhile.
+// What a process in sigwaitinfo(2) waits for: meanwhile the kernel shows those as neither blocked nor caught.
 // "/proc/PID/syscall" is the number and the arguments; the first one points to the set (proc(5)).
 uint64_t awaited_signals(pid_t pid) {
   const std::string text = sys::read_file(fmt::format("/proc/{}/syscall", pid)).value_or("");
   const auto call = words(text);
-  if (call.size() < 2 || call[0] != std::to_string(SYS_rt_sigtimedwait) || call[1].substr(0, 2) != "0x") return 0;
+  if (call.size() < 2 || call[0] != std::to_string(SYS_rt_sigtimedwait) || !call[1].starts_with("0x")) return 0;
   uintptr_t address = 0;
   std::from_chars(call[1].data() + 2, call[1].data() + call[1].size(), address, 16);
   uint64_t set = 0;
@@ -69,14 +68,10 @@ Result<void> wait_until_up(const Host& host, const Container& ct) {
   for (;;) {
     const auto running = state::running(host.paths, ct.id);
     if (!running) return fail(Code::wait_failed, "Container wait failed: it stopped while booting");
-    const std::string exe = exe_name(running->init);
-    if (exe == "systemd") {
-      // --wait blocks until the job queue is empty; it fails at once while systemd's socket is not there yet.
-      const auto asked = capture_inside(host, ct, {"systemctl", "is-system-running", "--wait"}, 1h);
-      if (asked && booted(trim(asked->out))) return {};
-    } else if (exe != "vzctl" && exe != "vz-supervisor") {
-      return {};
-    }
+    if (exe_name(running->init) != "systemd") return {};
+    // --wait blocks until the job queue is empty; it fails at once while systemd's socket is not there yet.
+    const auto asked = capture_inside(host, ct, {"systemctl", "is-system-running", "--wait"}, 1h);
+    if (asked && booted(trim(asked->out))) return {};
     if (std::chrono::steady_clock::now() > deadline)
       return fail(Code::wait_failed, "Container wait failed - timeout expired");
     std::this_thread::sleep_for(pause);
