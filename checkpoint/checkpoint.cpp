@@ -14,9 +14,18 @@ namespace vz::checkpoint {
 
 using namespace std::chrono_literals;
 
+namespace {
+// A criu that was killed, as by Ctrl-C, has left the guest cut off.
+void unlock_network(pid_t init) {
+  const auto netns = sys::open_ns(init, "net");
+  const auto unlocked = netns ? net::unlock(netns->get()) : netns.error();
+  if (!unlocked) log::error("unlock the network: {}", unlocked.error().text);
+}
+}  // namespace
+
 Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
-  if (!state::running(host.paths, ct.id))
-    return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
+  const auto running = state::running(host.paths, ct.id);
+  if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   log::info("Setting up checkpoint...");
   const std::string dir = ct.dump_dir(host), half = dir + ".tmp";
   TRY(sys::make_dirs(host.conf.dumpdir, 0700));
@@ -31,9 +40,12 @@ Result<void> suspend(const runtime::Host& host, const runtime::Container& ct) {
                       }};
   auto dumped = dump(host, ct, options);
   if (!dumped) {
-    // Kept for its log; never taken for a dump.
+    unlock_network(running->init);
+    // Kept for criu's log, if it came so far; never taken for a dump.
+    const std::string& left = sys::exists(dir) ? dir : half;
     (void)sys::remove_tree(dir + ".fail");
-    (void)::rename((sys::exists(dir) ? dir : half).c_str(), (dir + ".fail").c_str());
+    if (!sys::exists(left + "/dump.log") || ::rename(left.c_str(), (dir + ".fail").c_str()) != 0)
+      (void)sys::remove_tree(left);
     return std::move(dumped).error().context("Checkpointing failed");
   }
   log::info("\tkill...");
@@ -49,8 +61,15 @@ Result<void> resume(const runtime::Host& host, const runtime::Container& ct) {
   if (!sys::exists(dir)) return fail(Code::restore_failed, "There is no dump {} to restore from", dir);
   log::info("Restoring container ...");
   log::info("\tundump...");
-  TRY(restore(host, ct, {.dir = dir, .before_release = {}}), "Container restore failed");
-  TRY(sys::remove_tree(dir));
+  // Released, the CT changes its files: the dump leads nowhere any more, even if we are killed before it is removed.
+  const std::string used = dir + ".tmp";
+  TRY(sys::remove_tree(used));
+  RestoreOptions options{.dir = dir};
+  options.at_release = [&]() -> Result<void> {
+    return ::rename(dir.c_str(), used.c_str()) == 0 ? Result<void>() : fail_sys(errno, "rename '{}'", dir);
+  };
+  TRY(restore(host, ct, options), "Container restore failed");
+  TRY(sys::remove_tree(used));
   log::info("Container start in progress...");
   log::info("Restoring completed successfully");
   return {};

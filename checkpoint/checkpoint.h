@@ -12,10 +12,6 @@ namespace vz::checkpoint {
 
 constexpr std::string_view kFirstImage = "inventory.img";
 
-// What stops a dump, found by looking at /proc only, in words with the process named; empty: nothing known. Cheap; the
-// CT is not touched. (Programs entered from outside, io_uring, ...)
-Result<std::vector<std::string>> obstacles(const runtime::Host& host, const runtime::Container& ct);
-
 // criu reads images as the container's root, which is nobody here, through an open descriptor: the directory lets
 // everybody in, the one above it nobody (0700).
 constexpr unsigned kImageDirMode = 0755;
@@ -26,6 +22,9 @@ struct DumpOptions {
   std::function<Result<void>()> when_prepared = {};  // our own files are there, the CT still runs
   std::function<Result<void>()> when_frozen = {};  // the CT stands still; criu waits for this before it begins to dump
   std::function<Result<void>()> when_dumped = {};  // everything is written; success ends the CT here
+  std::string parent = {};  // of the last pre_dump(), relative to DIR: only what was written since is dumped
+  // Memory that can wait is not written; until when_dumped returns it can be read from the CT, see page_source.h.
+  bool leave_memory = false;
 };
 // Code::checkpoint_failed, Code::not_running. On error the CT runs on.
 Result<void> dump(const runtime::Host& host, const runtime::Container& ct, const DumpOptions& options);
@@ -40,6 +39,12 @@ struct RestoreOptions {
   bool images_follow = false;
   // Called when the CT is whole again but still stands still and nobody outside has heard of it; an error undoes it.
   std::function<Result<void>()> before_release = {};
+  // The memory is not in DIR but comes from a LazyPages that serves it.
+  bool lazy_pages = false;
+  // The death of the calling process, too, undoes it until at_release.
+  bool tied_to_caller = false;
+  // Called last of all before the network hears of it; an error undoes it still. After that nothing does.
+  std::function<Result<void>()> at_release = {};
 };
 // The CT is not running; it gets mounted when it is not. A supervisor is its parent afterwards. Code::restore_failed;
 // on error nothing of it is left.

@@ -23,8 +23,8 @@ TEST_CASE("cgroup tree: prints and parses") {
 }
 
 TEST_CASE("cgroup tree: a peer's lies are errors") {
-  for (const char* bad : {"0 0 /etc\n", "0 0 ../x\n", "0 0 a/../b\n", "0 0 a//b\n", "65536 0 a\n", "-1 0 a\n", "0 0\n",
-                          "a\n", "0  a\n", "0 0 \n", "0 0 ./a\n", "=pids.max 7\n", "0 0 a\n=pids.max\n"})
+  for (const char* bad :
+       {"4294967296 0 a\n", "-1 0 a\n", "0 0\n", "a\n", "0  a\n", "=pids.max 7\n", "0 0 a\n=pids.max\n"})
     CHECK_FALSE(parse_tree(bad));
 }
 

@@ -1,12 +1,13 @@
 #include "checkpoint/criu.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +23,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using sys::UniqueFd;
+using namespace std::chrono_literals;
 
+constexpr auto kGlance = 200ms;  // a signal that came between two waits is seen this late
+constexpr auto kGivingUp = 30s;
 constexpr const char* kPrivateCopy = "/var/lib/vessel/criu/criu";
 
 // The hook program connects here. An abstract name: no file to leave behind; only root of this network namespace is
@@ -46,16 +50,16 @@ Result<HookSocket> listen_for_hooks() {
   return s;
 }
 
-// One call: "ACTION PID"; the answer is one byte, 0 for go on.
-Result<void> answer(const HookSocket& socket, const Hook& hook) {
+// One call: "ACTION PID"; the answer is one byte, 0 for go on. Returns the action that was answered so.
+Result<std::string> answer(const HookSocket& socket, const Hook& hook) {
   UniqueFd peer{::accept4(socket.fd.get(), nullptr, nullptr, SOCK_CLOEXEC)};
-  if (!peer) return {};
+  if (!peer) return std::string();
   ucred who{};
   socklen_t length = sizeof who;
-  if (::getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &who, &length) != 0 || who.uid != 0) return {};
+  if (::getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &who, &length) != 0 || who.uid != 0) return std::string();
   char buf[256];
   const ssize_t n = ::recv(peer.get(), buf, sizeof buf, 0);
-  if (n <= 0) return {};
+  if (n <= 0) return std::string();
   const auto parts = words({buf, static_cast<size_t>(n)});
   HookCall call;
   if (!parts.empty()) call.action = parts[0];
@@ -64,7 +68,8 @@ Result<void> answer(const HookSocket& socket, const Hook& hook) {
   auto result = hook(call);
   const char byte = result ? 0 : 1;
   (void)::send(peer.get(), &byte, 1, MSG_NOSIGNAL);
-  return result;
+  TRY(result);
+  return call.action;
 }
 
 std::vector<std::string> command_line(const std::string& program, const CriuRun& run) {
@@ -78,6 +83,24 @@ std::vector<std::string> command_line(const std::string& program, const CriuRun&
   }
   return argv;
 }
+
+Result<void> prepare(const CriuRun& run) {
+  if (run.tree_lives) {
+    ::setsid();
+    ::signal(SIGXFSZ, SIG_IGN);  // ignored it stays, across exec
+  }
+  return run.before_exec ? run.before_exec() : Result<void>();
+}
+
+// Killed, criu would leave its parasite code in the tree's processes, which die of it sooner or later, and helpers of
+// its own that wait for ever. It has no handler for any signal, but one that cannot write its images gives up by
+// itself.
+void make_fail(const sys::Forked& criu) {
+  const rlimit nothing{};
+  (void)::prlimit(criu.pid, RLIMIT_FSIZE, &nothing, nullptr);
+}
+
+Result<void> say_no(const HookCall&) { return fail(Code::cancelled, "cancelled"); }
 
 }  // namespace
 
@@ -103,7 +126,7 @@ Result<std::string> criu_program(const runtime::Host& host) {
 Result<std::string> criu_version(const std::string& program) {
   TRY_AS(std::string out, sys::run_ok({.argv = {program, "--version"}}));
   for (const std::string_view line : split(out, '\n'))
-    if (line.substr(0, 8) == "Version:") return std::string(trim(line.substr(8)));
+    if (line.starts_with("Version:")) return std::string(trim(line.substr(8)));
   return fail(Code::unsupported, "'{} --version' says nothing useful", program);
 }
 
@@ -118,26 +141,36 @@ Result<void> run_criu(const runtime::Host& host, const CriuRun& run) {
   const char* path = ::getenv("PATH");
   command.env.push_back(fmt::format("PATH={}:{}", sys::parent_dir(sys::helper_path("criu/tar")),
                                     path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"));
-  command.before_exec = run.before_exec;
+  command.before_exec = [&] { return prepare(run); };
+  command.inherit = run.inherit;
   TRY_AS(sys::Forked criu, sys::start(command));
-  const auto deadline = Clock::now() + run.timeout;
-  Result<void> hooks;
+  auto deadline = Clock::now() + run.timeout;
+  Result<void> hooks, going_on;
+  bool decided = false;
   for (;;) {
     pollfd p[2] = {{criu.pidfd.get(), POLLIN, 0}, {socket.fd.get(), POLLIN, 0}};
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    const int n = left > 0 ? ::poll(p, 2, static_cast<int>(left)) : 0;
-    auto go_on = n < 0 && errno == EINTR ? sys::check_cancelled() : Result<void>();
-    if (n == 0) go_on = fail(Code::timeout, "criu did not end in time");
-    if (!go_on) {
-      (void)sys::send_signal(criu.pidfd.get(), SIGKILL);
-      (void)sys::wait_child(criu.pid);
-      return go_on;
+    const int n = ::poll(p, 2, static_cast<int>(std::min(sys::time_left(deadline), kGlance).count()));
+    if (n > 0 && p[1].revents) {
+      const auto told = answer(socket, going_on ? run.hook : say_no);
+      if (!told && hooks) hooks = told.error();
+      decided = decided || (told && hooks && !told->empty() && *told == run.last_word);
+      continue;
     }
-    if (n > 0 && p[1].revents)
-      if (auto r = answer(socket, run.hook); !r && hooks) hooks = r;
-    if (n > 0 && p[0].revents && !p[1].revents) break;
+    if (n > 0) break;
+    const bool late = sys::time_left(deadline) == 0ms;
+    auto wanted = decided ? Result<void>() : sys::check_cancelled();
+    if (wanted && late) wanted = fail(Code::timeout, "criu did not end in time");
+    if (wanted) continue;
+    const bool asked = !going_on;
+    if (!asked) going_on = wanted;
+    if (late || !run.tree_lives) (void)sys::send_signal(criu.pidfd.get(), SIGKILL);
+    if (asked) continue;
+    make_fail(criu);
+    deadline = Clock::now() + kGivingUp;
   }
   TRY_AS(sys::ExitStatus status, sys::wait_child(criu.pid));
+  TRY(going_on);
+  if (decided) (void)sys::check_cancelled();  // too late for what follows as well
   TRY(hooks);
   if (status.ok()) return {};
   const std::string log_path = run.image_dir + "/" + run.log_name;

@@ -29,14 +29,20 @@ using Hook = std::function<Result<void>(const HookCall&)>;
 struct CriuRun {
   std::vector<std::string> args;  // "dump", "-t", "7" ...; -D, -o, -v and the hook are added
   std::string image_dir;
-  std::string log_name;  // "dump.log", in image_dir
-  Hook hook;             // empty: none
+  std::string log_name;   // "dump.log", in image_dir
+  Hook hook;              // empty: none
+  std::string last_word;  // the hook after whose yes there is no way back: a signal that cancels is too late then
+  // Its tree goes on running when it fails, as in a dump: it outlives us (and, without us to answer a hook, gives up),
+  // and is never killed half-way while it obeys; see run_criu().
+  bool tree_lives = false;
   std::function<Result<void>()> before_exec;
-  std::chrono::milliseconds timeout = std::chrono::minutes(2);
+  std::vector<int> inherit;  // descriptors that stay open, under the same numbers
+  std::chrono::milliseconds timeout = std::chrono::hours(1);
 };
 // Runs criu to its end, answering hooks meanwhile. On failure the error carries the hook's own error or the first
-// "Error" line of criu's log. The process that calls is criu's parent (and, with --restore-sibling, that of the
-// restored init).
+// "Error" line of criu's log. Cancelled by a signal, or after `timeout` (Code::timeout): it is killed; where the tree
+// lives, it is made to fail at its next write instead and puts everything back as it was. The process that calls is
+// criu's parent (and, with --restore-sibling, that of the restored init).
 Result<void> run_criu(const runtime::Host& host, const CriuRun& run);
 
 // First line of a log that says what went wrong, without criu's source position. Pure.

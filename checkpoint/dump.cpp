@@ -1,8 +1,17 @@
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
 #include "base/log.h"
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
 #include "checkpoint/images.h"
+#include "checkpoint/obstacles.h"
+#include "checkpoint/pre_dump.h"
 #include "sys/files.h"
 
 namespace vz::checkpoint {
@@ -20,13 +29,34 @@ Result<void> save_our_part(const runtime::Container& ct, const state::Running& r
   return sys::replace_file(fmt::format("{}/{}", dir, kSinceFile), std::to_string(running.since), 0600);
 }
 
+// Later than the rest, when no packet reaches the guest's sockets any more: a connection that was made in between would
+// be cut off by a firewall that does not know it. A CT whose connections cannot be read is still worth moving.
+Result<void> save_connections(const state::Running& running, const std::string& dir) {
+  TRY_AS(sys::UniqueFd netns, sys::open_ns(running.init, "net"));
+  const auto connections = net::save_connections(netns.get());
+  if (!connections) log::warn("its firewall may not know its connections: {}", connections.error().text);
+  if (!connections) return {};
+  // Under its own name at once: what is written here may be on its way at the same time.
+  TRY_AS(sys::UniqueFd file, sys::open(fmt::format("{}/{}", dir, kTrackedFile), O_WRONLY | O_CREAT | O_EXCL, 0600));
+  return sys::write_all(file.get(), *connections);
+}
+
+// After a lazy dump criu itself would give memory out, to whoever is at the other end.
+Result<sys::UniqueFd> hung_up_socket() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_sys(errno, "socketpair");
+  ::close(ends[1]);
+  return sys::UniqueFd(ends[0]);
+}
+
 }  // namespace
 
 Result<void> dump(const runtime::Host& host, const runtime::Container& stored, const DumpOptions& options) {
   TRY_AS(const runtime::Container ct, runtime::live_container(host, stored));
-  TRY_AS(std::vector<std::string> in_the_way, obstacles(host, ct));
-  if (!in_the_way.empty())
-    return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(in_the_way, "; "));
+  TRY_AS(const auto in_the_way, obstacles(host, ct));
+  std::vector<std::string> reasons;
+  for (const Obstacle& o : in_the_way) reasons.push_back(text(o));
+  if (!reasons.empty()) return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(reasons, "; "));
   const auto running = state::running(host.paths, ct.id);
   if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   TRY(save_our_part(ct, *running, options.dir));
@@ -36,13 +66,25 @@ Result<void> dump(const runtime::Host& host, const runtime::Container& stored, c
   run.args = {"dump", "-t", std::to_string(running->init), "--evasive-devices"};
   for (const auto& part : {common_options(), dump_externals()})
     run.args.insert(run.args.end(), part.begin(), part.end());
+  if (!options.parent.empty())
+    for (std::string& option : parent_options(options.parent)) run.args.push_back(std::move(option));
+  sys::UniqueFd nobody;
+  if (options.leave_memory) {
+    TRY_AS(nobody, hung_up_socket());
+    run.args.insert(run.args.end(), {"--lazy-pages", "--ps-socket", std::to_string(nobody.get())});
+    run.inherit.push_back(nobody.get());
+    run.timeout = std::chrono::hours(48);  // when_dumped gives the memory out
+  }
   run.image_dir = options.dir;
   run.log_name = "dump.log";
+  run.tree_lives = true;
+  run.last_word = "post-dump";
   // "network-lock" comes when every process is seized and before anything is read of them.
   run.hook = [&](const HookCall& call) -> Result<void> {
     if (call.action == "network-lock" && options.when_frozen) return options.when_frozen();
-    if (call.action == "post-dump" && options.when_dumped) return options.when_dumped();
-    return {};
+    if (call.action != "post-dump") return {};
+    TRY(save_connections(*running, options.dir), "tracked connections");
+    return options.when_dumped ? options.when_dumped() : Result<void>();
   };
   if (options.when_prepared) TRY(options.when_prepared());
   auto dumped = run_criu(host, run);

@@ -1,7 +1,5 @@
 #include "checkpoint/images.h"
 
-#include <algorithm>
-
 #include "base/strings.h"
 #include "runtime/confinement.h"
 
@@ -18,24 +16,17 @@ std::string print_tree(const std::vector<cgroups::Group::Directory>& tree) {
 
 namespace {
 
-constexpr uint64_t kIds = 65536;
-
 // "UID GID PATH"
 std::optional<cgroups::Group::Directory> parse_directory(std::string_view line) {
   const size_t first = line.find(' '), second = line.find(' ', first == std::string_view::npos ? first : first + 1);
   if (second == std::string_view::npos) return std::nullopt;
   const auto uid = parse_u64(line.substr(0, first)), gid = parse_u64(line.substr(first + 1, second - first - 1));
-  const std::string_view path = line.substr(second + 1);
-  const auto parts = split(path, '/');
-  const bool good_path =
-      path == "." || (!path.empty() && std::none_of(parts.begin(), parts.end(), [](std::string_view p) {
-        return p.empty() || p == "." || p == "..";
-      }));
-  if (!uid || !gid || *uid >= kIds || *gid >= kIds || !good_path) return std::nullopt;
-  return cgroups::Group::Directory{std::string(path), static_cast<uid_t>(*uid), static_cast<gid_t>(*gid)};
+  if (!uid || !gid || *uid > UINT32_MAX || *gid > UINT32_MAX) return std::nullopt;
+  return cgroups::Group::Directory{std::string(line.substr(second + 1)), static_cast<uid_t>(*uid),
+                                   static_cast<gid_t>(*gid)};
 }
 
-// "=FILE VALUE"; what may be set is for cgroups to say.
+// "=FILE VALUE"
 std::optional<cgroups::Group::Setting> parse_setting(std::string_view line) {
   const size_t blank = line.find(' ');
   if (blank == std::string_view::npos) return std::nullopt;
@@ -80,6 +71,10 @@ std::vector<std::string> dump_externals() {
   for (const std::string_view node : runtime::device_nodes()) {
     out.emplace_back("--external");
     out.push_back(fmt::format("mnt[/dev/{0}]:{0}", node));
+  }
+  for (const std::string_view file : runtime::emptied_files()) {
+    out.emplace_back("--external");
+    out.push_back(fmt::format("mnt[{}]:null", file));
   }
   return out;
 }

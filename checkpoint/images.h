@@ -10,15 +10,17 @@
 
 namespace vz::checkpoint {
 
-constexpr std::string_view kNetFile = "vessel-net.json";  // net::save_state
-constexpr std::string_view kCgroupFile =
-    "vessel-cgroups";  // "UID GID PATH" lines, parents first, each followed by "=FILE VALUE" lines
-constexpr std::string_view kConfFile =
-    "vessel-live.conf";  // CTID.conf with what was set without --save; absent: nothing was
-constexpr std::string_view kSinceFile = "vessel-since";  // seconds since the epoch of the first start
+constexpr std::string_view kNetFile = "vessel-net.json";         // net::save_state
+constexpr std::string_view kTrackedFile = "vessel-connections";  // net::save_connections; absent: criu's own are used
+constexpr std::string_view kSinceFile = "vessel-since";          // seconds since the epoch of the first start
+// "UID GID PATH" lines, parents first, each followed by "=FILE VALUE" lines
+constexpr std::string_view kCgroupFile = "vessel-cgroups";
+// CTID.conf with what was set without --save; absent: nothing was
+constexpr std::string_view kConfFile = "vessel-live.conf";
 
 std::string print_tree(const std::vector<cgroups::Group::Directory>& tree);
-// Code::invalid on malformed text, ids outside 0..65535, absolute paths or ".." in it: a peer may have written it.
+// Code::invalid on malformed text. A peer may have written it: what paths, ids and settings may be is checked where
+// they are used (Group::make_guest_tree()).
 Result<std::vector<cgroups::Group::Directory>> parse_tree(std::string_view text);
 
 // criu options that dump and restore must agree on. Device nodes are bind mounts of the host's.

@@ -1,10 +1,13 @@
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <ctime>
+#include <thread>
 
 #include "base/log.h"
 #include "base/rollback.h"
@@ -39,11 +42,28 @@ Result<OurPart> load_our_part(const std::string& dir) {
   return part;
 }
 
+Result<void> die_with_parent() {
+  return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 ? Result<void>() : fail_sys(errno, "prctl");
+}
+
+// criu makes its work directory in /tmp: a killed one would leave it. Where something that it NEEDS lies there, it has
+// to.
+Result<void> hide_tmp(const std::vector<std::string>& needs) {
+  for (const std::string& path : needs)
+    if (path.starts_with("/tmp/")) return {};
+  return ::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0
+             ? Result<void>()
+             : fail_sys(errno, "mount a tmpfs on /tmp");
+}
+
 // In the child that becomes criu: a mount namespace of its own in which VE_ROOT is the idmapped tree, so that criu's
 // root is a plain mount point and nothing of it shows on the host.
-Result<void> see_root(const runtime::Container& ct, int tree) {
+Result<void> see_root(const runtime::Host& host, const runtime::Container& ct, const std::string& dir, int tree) {
   if (::unshare(CLONE_NEWNS) != 0) return fail_sys(errno, "mount namespace");
   TRY(sys::make_private("/"));
+  TRY(die_with_parent());
+  TRY_AS(const std::string criu, criu_program(host));
+  TRY(hide_tmp({criu, sys::helper_path(""), dir, ct.area.root_dir}));
   return sys::attach(tree, ct.area.root_dir);
 }
 
@@ -62,16 +82,30 @@ CriuRun restore_run(const runtime::Container& ct, const RestoreOptions& options)
   run.args = {"restore", "--restore-detached", "--restore-sibling", "--root", ct.area.root_dir};
   for (const auto& part : {common_options(), restore_externals()})
     run.args.insert(run.args.end(), part.begin(), part.end());
+  if (options.lazy_pages) run.args.emplace_back("--lazy-pages");
   run.image_dir = options.dir;
   run.log_name = "restore.log";
   if (options.images_follow) run.timeout = std::chrono::hours(48);  // the dump's time, and the network's
   return run;
 }
 
-Result<void> bring_network(const runtime::Container& ct, const OurPart& part, pid_t init, Rollback& undo) {
+// They come with the images, not before: see save_connections() in dump.cpp. criu has its own, also with --empty-ns:
+// without translations, and a single one that the kernel refuses ends the restore.
+Result<std::string> take_connections(const std::string& dir) {
+  auto ours = sys::read_file(fmt::format("{}/{}", dir, kTrackedFile));
+  if (!ours && ours.error().sys_errno == ENOENT) return std::string();
+  TRY_AS(const auto names, sys::list_dir(dir));
+  for (const std::string& name : names)
+    if (name.starts_with("netns-ct-") || name.starts_with("netns-exp-")) TRY(sys::remove_file(dir + "/" + name));
+  return ours;
+}
+
+Result<void> bring_network(const runtime::Container& ct, const OurPart& part, const std::string& dir, pid_t init,
+                           Rollback& undo) {
   TRY_AS(UniqueFd netns, sys::open_ns(init, "net"));
   TRY(runtime::connect_unheard(ct, netns.get(), undo));
-  TRY(net::restore_state(ct.network, netns.get(), part.network), "network state");
+  TRY_AS(const std::string connections, take_connections(dir));
+  TRY(net::restore_state(ct.network, netns.get(), part.network, connections), "network state");
   return {};
 }
 
@@ -91,30 +125,43 @@ Result<void> record(const runtime::Host& host, const runtime::Container& ct, con
   state::Running running;
   running.init = init;
   running.init_start = sys::start_time(init).value_or(0);
-  running.supervisor = ::getpid();
   running.since = part.since ? part.since : ::time(nullptr);
   running.phase = "running";
   TRY(runtime::note_live(host, ct));
   return state::save_running(host.paths, ct.id, running);
 }
 
+Result<void> reap_children() {
+  for (int tries = 0; tries < 200; ++tries) {
+    const pid_t pid = ::waitpid(-1, nullptr, WNOHANG);
+    if (pid < 0) return {};
+    if (pid == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return {};
+}
+
 // In the supervisor: the new init is our child by --restore-sibling.
 Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, const RestoreOptions& options) {
+  if (options.tied_to_caller) TRY(die_with_parent());
   TRY_AS(OurPart part, load_our_part(options.dir));
   Rollback undo;
   TRY_AS(cgroups::Group group, runtime::make_group(ct, undo));
+  undo.add("reap what was killed", reap_children);  // a group with a zombie in it cannot be removed
   TRY(group.make_guest_tree(part.tree, ct.ids.first), "cgroups");
   TRY_AS(UniqueFd user_ns, sys::make_user_ns(ct.ids));
   TRY_AS(UniqueFd tree, runtime::idmapped_root(ct, user_ns.get()));
   undo.add("forget the state", [&host, id = ct.id] { return state::forget_running(host.paths, id); });
   undo.add("kill what was restored", [group] { return group.kill(std::chrono::seconds(10)); });
   pid_t init = 0;
+  bool appeared = false;
+  Result<void> released;
   CriuRun run = restore_run(ct, options);
-  run.before_exec = [&] { return see_root(ct, tree.get()); };
+  run.before_exec = [&] { return see_root(host, ct, options.dir, tree.get()); };
+  run.last_word = "pre-resume";
   run.hook = [&](const HookCall& call) -> Result<void> {
     if (call.action == "setup-namespaces") {
       init = call.init;
-      return bring_network(ct, part, init, undo);
+      return bring_network(ct, part, options.dir, init, undo);
     }
     // criu has put init into its group by way of the tree's root; the others, and watches on these files, are to come.
     if (call.action == "post-setup-namespaces") return group.set_guest_tree(part.tree, ct.ids.first);
@@ -122,12 +169,24 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
       TRY(record(host, ct, part, init));
       return options.before_release ? options.before_release() : Result<void>();
     }
-    if (call.action == "pre-resume") appear(ct);  // criu has let its packet filter go
+    if (call.action == "pre-resume") {  // criu has let its packet filter go, and does not ask whether it may go on
+      ::prctl(PR_SET_PDEATHSIG, 0);
+      released = options.at_release ? options.at_release() : Result<void>();
+      if (!released) {
+        (void)group.kill(std::chrono::seconds(10));
+        return released;
+      }
+      appeared = true;
+      undo.commit();
+      appear(ct);
+    }
     if (call.action == "post-resume") announce(ct, init);
     return {};
   };
-  TRY(run_criu(host, run));
-  undo.commit();
+  auto ran = run_criu(host, run);
+  TRY(released);
+  if (!ran && !appeared) return std::move(ran).error();
+  if (!ran) log::warn("CT {} runs, but: {}", ct.id, ran.error().text);
   return init;
 }
 
