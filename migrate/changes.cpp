@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "sys/files.h"
 
@@ -17,40 +18,41 @@ struct DirCloser {
   void operator()(DIR* d) const { ::closedir(d); }
 };
 
-struct Walk {
-  timespec since;
-  dev_t device;
-  std::string found;
-
-  bool changed(const struct ::stat& st) const {
-    return st.st_ctim.tv_sec != since.tv_sec ? st.st_ctim.tv_sec > since.tv_sec : st.st_ctim.tv_nsec >= since.tv_nsec;
-  }
-  void add(const std::string& path) { (found += path) += '\0'; }
-
-  Result<void> directory(int fd, const std::string& path) {
-    std::unique_ptr<DIR, DirCloser> dir(::fdopendir(fd));
-    if (!dir) return fail_sys(errno, "read directory '{}'", path);
-    while (const dirent* e = ::readdir(dir.get())) {
-      const std::string_view name = e->d_name;
-      if (name == "." || name == "..") continue;
-      TRY(entry(::dirfd(dir.get()), e->d_name, path.empty() ? std::string(name) : path + "/" + e->d_name));
-    }
-    return {};
-  }
-
-  Result<void> entry(int parent, const char* name, const std::string& path) {
+Result<void> walk_open(int fd, const std::string& path, dev_t device, const Visit& visit) {
+  std::unique_ptr<DIR, DirCloser> dir(::fdopendir(fd));
+  if (!dir) return fail_sys(errno, "read directory '{}'", path);
+  while (const dirent* e = ::readdir(dir.get())) {
+    const std::string_view name = e->d_name;
+    if (name == "." || name == "..") continue;
+    const std::string below = path.empty() ? std::string(name) : path + "/" + e->d_name;
     struct ::stat st {};
-    if (::fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-      return errno == ENOENT ? Result<void>() : fail_sys(errno, "stat '{}'", path);
-    if (st.st_dev != device) return {};
-    if (changed(st)) add(S_ISDIR(st.st_mode) ? path + "/" : path);
-    if (!S_ISDIR(st.st_mode)) return {};
-    auto sub = sys::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    return sub ? directory(sub->release(), path) : Result<void>();
+    if (::fstatat(::dirfd(dir.get()), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return fail_sys(errno, "stat '{}'", below);
+    }
+    if (st.st_dev != device) continue;
+    visit(below, st);
+    if (!S_ISDIR(st.st_mode)) continue;
+    auto sub = sys::open_at(::dirfd(dir.get()), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (sub) TRY(walk_open(sub->release(), below, device, visit));
   }
-};
+  return {};
+}
 
 }  // namespace
+
+bool not_before(const timespec& t, const timespec& since) {
+  return t.tv_sec != since.tv_sec ? t.tv_sec > since.tv_sec : t.tv_nsec >= since.tv_nsec;
+}
+
+Result<void> walk(const std::string& root, const std::string& path, const Visit& visit) {
+  const std::string start = path.empty() ? root : root + "/" + path;
+  TRY_AS(sys::UniqueFd fd, sys::open(start, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  struct ::stat st {};
+  if (::fstat(fd.get(), &st) != 0) return fail_sys(errno, "stat '{}'", start);
+  visit(path.empty() ? "." : path, st);
+  return walk_open(fd.release(), path, st.st_dev, visit);
+}
 
 timespec change_clock() {
   timespec now{};
@@ -58,14 +60,54 @@ timespec change_clock() {
   return now;
 }
 
-Result<std::string> changed_since(const std::string& root, timespec since) {
-  TRY_AS(sys::UniqueFd fd, sys::open(root, O_RDONLY | O_DIRECTORY));
-  struct ::stat st {};
-  if (::fstat(fd.get(), &st) != 0) return fail_sys(errno, "stat '{}'", root);
-  Walk walk{since, st.st_dev, {}};
-  if (walk.changed(st)) walk.add("./");
-  TRY(walk.directory(fd.release(), ""));
-  return std::move(walk.found);
+Result<Directories> directories_of(const std::string& root) {
+  Directories out;
+  TRY(walk(root, "", [&](const std::string& path, const struct ::stat& st) {
+    if (S_ISDIR(st.st_mode)) out[st.st_ino] = path;
+  }));
+  return out;
+}
+
+void add_name(Names& names, const std::string& path, bool directory) {
+  names.insert(directory ? path + "/" : path);
+  const size_t slash = path.rfind('/');
+  if (!directory) names.insert(slash == std::string::npos ? "." : path.substr(0, slash));
+}
+
+std::string list_of(const Names& names) {
+  std::string out;
+  for (const std::string& name : names) (out += name) += '\0';
+  return out;
+}
+
+Result<Names> changed_since(const std::string& root, timespec since, const Directories& before) {
+  struct Linked {
+    std::vector<std::string> names;
+    bool wanted = false;
+  };
+  std::unordered_map<ino_t, Linked> linked;
+  Names found;
+  std::string moved;  // "PATH/" of the directory we are in that was elsewhere
+  TRY(walk(root, "", [&](const std::string& path, const struct ::stat& st) {
+    bool below_moved = !moved.empty() && path.starts_with(moved);
+    if (S_ISDIR(st.st_mode) && !below_moved) {
+      const auto it = before.find(st.st_ino);
+      below_moved = it == before.end() || it->second != path;
+      moved = below_moved ? path + "/" : "";
+    }
+    const bool wanted = below_moved || not_before(st.st_ctim, since);
+    if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
+      Linked& file = linked[st.st_ino];
+      file.names.push_back(path);
+      file.wanted = file.wanted || wanted;
+    } else if (wanted) {
+      add_name(found, path, S_ISDIR(st.st_mode));
+    }
+  }));
+  for (const auto& [inode, file] : linked)
+    if (file.wanted)
+      for (const std::string& name : file.names) add_name(found, name, false);  // or the copy is a file of its own
+  return found;
 }
 
 }  // namespace vz::migrate

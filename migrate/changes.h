@@ -1,19 +1,39 @@
 // Which files of a tree changed since a moment, by change time: the last copy, in the freeze, looks at nothing else.
 #pragma once
 
+#include <sys/stat.h>
 #include <time.h>
 
+#include <functional>
+#include <set>
 #include <string>
+#include <unordered_map>
 
 #include "base/result.h"
 
 namespace vz::migrate {
 
-// Paths relative to ROOT, NUL behind each, of everything whose status changed at or after SINCE, for rsync --files-from
-// with
-// --dirs: a changed directory's list of names is compared as well (that is how removals travel). Never leaves the file
-// system.
-Result<std::string> changed_since(const std::string& root, timespec since);
+using Visit = std::function<void(const std::string& path, const struct ::stat&)>;
+// VISIT for PATH ("": all; "." is its path then), a directory below ROOT, and everything in it on the same file system,
+// each directory before what is in it.
+Result<void> walk(const std::string& root, const std::string& path, const Visit& visit);
+bool not_before(const timespec& t, const timespec& since);
+
+// Paths relative to the root by inode.
+using Directories = std::unordered_map<ino_t, std::string>;
+Result<Directories> directories_of(const std::string& root);
+
+// What the last copy looks at, relative to the root: "FILE"; "DIRECTORY/" for itself and the names in it, so that
+// removals travel; "DIRECTORY" for itself alone.
+using Names = std::set<std::string>;
+// PATH, as it has to be in the list: with the directory it lies in, whose times the copy changes by writing the file.
+void add_name(Names& names, const std::string& path, bool directory);
+// For rsync --from0 --files-from --dirs.
+std::string list_of(const Names& names);
+
+// Everything whose status changed at or after SINCE. With a directory that was elsewhere BEFORE (at SINCE), or nowhere,
+// comes all that is in it: renaming it changes nothing of that. Never leaves the file system.
+Result<Names> changed_since(const std::string& root, timespec since, const Directories& before);
 // The clock that change times are stamped with (coarse: up to a tick behind).
 timespec change_clock();
 

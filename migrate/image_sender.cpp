@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 
@@ -16,7 +16,10 @@ namespace vz::migrate {
 
 namespace {
 
-bool is_log(const std::string& name) { return name.size() > 4 && name.compare(name.size() - 4, 4, ".log") == 0; }
+bool is_image(const std::string& dir, const std::string& name) {
+  struct stat st {};
+  return !name.ends_with(".log") && ::lstat(fmt::format("{}/{}", dir, name).c_str(), &st) == 0 && S_ISREG(st.st_mode);
+}
 
 // The names in one read of an inotify descriptor (inotify(7)). A queue that overflowed loses some: those go at the end.
 std::vector<std::string> closed_files(int fd) {
@@ -42,16 +45,33 @@ Result<void> ImageSender::send_rest(const std::string& name) {
     const ssize_t n = ::pread(fd.get(), chunk.data(), chunk.size(), entry->second);
     if (n < 0) return fail_sys(errno, "read '{}'", name);
     if (n == 0 && !must) return {};
-    TRY(wire_.send("image " + name, {chunk.data(), static_cast<size_t>(n)}));
+    TRY(wire_.send("image " + prefix_ + name, {chunk.data(), static_cast<size_t>(n)}));
     entry->second += n;
+    sum_ += static_cast<size_t>(n);
+    if (progress_) progress_->report(sum_);
+    pace_.spend(static_cast<size_t>(n));
   }
+}
+
+Result<void> ImageSender::send_shown(const std::string& what) {
+  TRY_AS(const auto names, sys::list_dir(dir_));
+  uint64_t total = 0;
+  for (const std::string& name : names)
+    if (const auto st = sys::stat(dir_ + "/" + name); st && is_image(dir_, name))
+      total += static_cast<uint64_t>(st->st_size);
+  Progress progress;
+  TRY(progress.begin(what, total));
+  progress_ = &progress;
+  auto sent = send_all();
+  progress_ = nullptr;
+  return sent;
 }
 
 Result<void> ImageSender::send_all() {
   TRY_AS(auto names, sys::list_dir(dir_));
   std::stable_partition(names.begin(), names.end(), [](const std::string& n) { return n != checkpoint::kFirstImage; });
   for (const std::string& name : names)
-    if (!is_log(name)) TRY(send_rest(name));
+    if (is_image(dir_, name)) TRY(send_rest(name));
   return {};
 }
 
@@ -65,7 +85,7 @@ Result<void> ImageSender::follow(int enough) {
     if (p[1].revents) return send_all();
     if (!p[0].revents) continue;
     for (const std::string& name : closed_files(watch.get()))
-      if (name != checkpoint::kFirstImage && !is_log(name)) TRY(send_rest(name));
+      if (name != checkpoint::kFirstImage && is_image(dir_, name)) TRY(send_rest(name));
   }
 }
 

@@ -5,17 +5,24 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
+#include "migrate/pace.h"
+#include "migrate/progress.h"
 #include "migrate/wire.h"
 
 namespace vz::migrate {
 
 class ImageSender {
  public:
-  ImageSender(const Wire& wire, std::string dir) : wire_(wire), dir_(std::move(dir)) {}
+  // The destination knows each by PREFIX and its name.
+  ImageSender(const Wire& wire, std::string dir, std::string prefix = "", Pace pace = Pace())
+      : wire_(wire), dir_(std::move(dir)), prefix_(std::move(prefix)), pace_(pace) {}
 
-  // What has not been sent of any file but logs; the one that criu reads first goes last.
+  // send_all() of what is there, at its pace, with a line of WHAT on the terminal.
+  Result<void> send_shown(const std::string& what);
+  // What has not been sent of any file in the directory itself but logs; the one that criu reads first goes last.
   Result<void> send_all();
   // Each file when its writer closes it, until ENOUGH is readable; then all that is left.
   Result<void> follow(int enough);
@@ -24,7 +31,10 @@ class ImageSender {
   Result<void> send_rest(const std::string& name);
 
   const Wire& wire_;
-  std::string dir_;
+  std::string dir_, prefix_;
+  Pace pace_;
+  const Progress* progress_ = nullptr;
+  uint64_t sum_ = 0;
   std::map<std::string, off_t> sent_;  // bytes of each file
 };
 

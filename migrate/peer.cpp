@@ -21,6 +21,13 @@ std::string with_user(const std::string& target) {
   return target.find('@') == std::string::npos ? "root@" + target : target;
 }
 
+// "root@fd77::1" as rsync takes it.
+std::string in_brackets(const std::string& target) {
+  const size_t host = target.rfind('@') + 1;
+  return target.find(':', host) == std::string::npos ? target
+                                                     : target.substr(0, host) + "[" + target.substr(host) + "]";
+}
+
 std::string last_line(std::string_view text) {
   const auto lines = split(trim(text), '\n');
   return lines.empty() ? "" : printable(lines.back());
@@ -54,11 +61,24 @@ Result<std::vector<std::string>> split_words(std::string_view text) {
   return out;
 }
 
+std::vector<std::string> rsync_options(const Copy& how) {
+  // A file rewritten in the same second keeps its size and its whole-second time.
+  std::vector<std::string> out = {"-aHAXx", "--numeric-ids", "--sparse", "--modify-window=-1"};
+  out.emplace_back(how.make_room ? "--delete-before" : "--delete");
+  if (how.by_content) out.emplace_back("--checksum");
+  if (how.files_from.empty()) return out;
+  out.insert(out.end(), {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs"});
+  if (!how.by_content) out.emplace_back("--ignore-times");
+  return out;
+}
+
 std::vector<std::string> Peer::ssh() const {
   std::vector<std::string> argv = {"ssh", "-o", "BatchMode=yes", "-o", "ControlPath=" + control_path_};
   argv.insert(argv.end(), address_.ssh_options.begin(), address_.ssh_options.end());
   // Behind the caller's own: ssh takes the first. With AES instructions some times faster than the default.
   for (const char* word : {"-o", "Ciphers=^aes128-gcm@openssh.com"}) argv.emplace_back(word);
+  // A link that was cut is noticed; a frozen container waits for that.
+  for (const char* word : {"-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3"}) argv.emplace_back(word);
   return argv;
 }
 
@@ -94,7 +114,29 @@ Result<std::unique_ptr<Peer>> Peer::connect(const Address& address, const std::s
   return peer;
 }
 
+Result<sys::UniqueFd> Peer::open_channel(const std::string& command) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_sys(errno, "socketpair");
+  sys::UniqueFd ours(ends[0]);
+  const sys::UniqueFd its(ends[1]);
+  sys::Program program;
+  program.argv = ssh();
+  program.argv.insert(program.argv.end(), {"--", address_.target, command});
+  program.stdin_fd = program.stdout_fd = its.get();
+  program.stderr_fd = 2;
+  program.before_exec = []() -> Result<void> {
+    ::setsid();
+    return {};
+  };
+  TRY_AS(channel_, sys::start(program));
+  return ours;
+}
+
 Peer::~Peer() {
+  if (channel_.pid > 0) {
+    (void)sys::send_signal(channel_.pidfd.get(), SIGTERM);
+    (void)sys::wait_child(channel_.pid);
+  }
   to_.reset();  // end of file: the receiver undoes what was not finished, and ends
   if (!child_.pidfd) return;
   const auto ended = sys::wait_ended(child_.pidfd.get(), std::chrono::seconds(20));
@@ -103,35 +145,39 @@ Peer::~Peer() {
   (void)sys::remove_file(control_path_);
 }
 
-Result<void> Peer::rsync(const std::string& source, const std::string& destination,
-                         const std::string& files_from) const {
+Result<void> Peer::rsync(const std::string& source, const std::string& destination, const Copy& how) const {
+  std::vector<std::string> words = ssh();
+  // Only through the connection that is there: a container waits frozen, and a new one may take long to fail.
+  if (!how.files_from.empty()) words.insert(words.end(), {"-o", "ProxyCommand=false"});
   std::string shell;
-  for (const std::string& word : ssh()) shell += (shell.empty() ? "" : " ") + shell_quote(word);
-  sys::Program program{.argv = {"rsync", "-aHAXx", "--numeric-ids", "--sparse", "--delete",
-                                // a file rewritten in the same second keeps its size and its whole-second time
-                                "--modify-window=-1", "-e", shell}};
-  if (!files_from.empty())
-    for (const char* word :
-         {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--ignore-times"})
-      program.argv.emplace_back(word);
+  for (const std::string& word : words) shell += (shell.empty() ? "" : " ") + shell_quote(word);
+  sys::Program program{.argv = {"rsync"}};
+  for (std::string& word : rsync_options(how)) program.argv.push_back(std::move(word));
+  // Never onto the disk below: the other side may have given up. Standing in it keeps it mounted.
+  program.argv.insert(
+      program.argv.end(),
+      {"-e", shell, fmt::format("--rsync-path=cd {} && mountpoint -q . && rsync", shell_quote(destination))});
+  if (how.progress) program.argv.insert(program.argv.end(), {"--info=progress2", "--no-human-readable"});
+  program.stdout_fd = how.progress;
+  if (how.bytes_per_second > 0) program.argv.push_back(fmt::format("--bwlimit={}", how.bytes_per_second / 1024));
   program.argv.insert(program.argv.end(), address_.rsync_options.begin(), address_.rsync_options.end());
   program.argv.push_back("--");
   program.argv.push_back(source + "/");
-  program.argv.push_back(address_.target + ":" + destination + "/");
-  program.input = files_from;
+  program.argv.push_back(in_brackets(address_.target) + ":" + destination + "/");
+  program.input = how.files_from;
   program.timeout = kCopyTimeout;
   TRY_AS(sys::Output out, sys::run(program));
   if (out.status.ok() || (out.status.code == kVanished && out.status.signal == 0)) return {};
   return fail(Code::copy_failed, "rsync failed ({}): {}", out.status.text(), last_line(out.err));
 }
 
-Result<sys::Output> Peer::run_there(const std::string& command) const {
+Result<sys::Output> run_there(const Address& to, const std::string& command) {
   sys::Program program{.argv = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"}};
-  program.argv.insert(program.argv.end(), address_.ssh_options.begin(), address_.ssh_options.end());
+  program.argv.insert(program.argv.end(), to.ssh_options.begin(), to.ssh_options.end());
   program.argv.push_back("--");
-  program.argv.push_back(address_.target);
+  program.argv.push_back(with_user(to.target));
   program.argv.push_back(command);
-  program.timeout = std::chrono::seconds(15);
+  program.timeout = std::chrono::seconds(30);
   return sys::run(program);
 }
 

@@ -1,7 +1,9 @@
 // The other host: one ssh connection for our messages, shared by rsync.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,14 @@
 #include "sys/process.h"
 
 namespace vz::migrate {
+
+struct Copy {
+  std::string files_from = {};       // a list (NUL between the names) of what may differ; empty: all may
+  bool by_content = false;           // files are read on both sides to see whether they differ
+  bool make_room = false;            // what is only there goes before anything is copied
+  std::optional<int> progress = {};  // where rsync says how far it is (migrate/progress.h)
+  uint64_t bytes_per_second = 0;     // not faster; 0: any
+};
 
 struct Address {
   std::string target;                    // "[user@]host"; root when no user is named
@@ -24,12 +34,12 @@ class Peer {
   ~Peer();
 
   const Wire& wire() const { return *wire_; }
-  // Makes the directory DESTINATION there equal to SOURCE here: owners, modes, links, xattrs, ACLs, holes. FILES_FROM,
-  // when not empty, is a list (NUL between the names) of what may differ: nothing else is looked at. Code::copy_failed.
-  Result<void> rsync(const std::string& source, const std::string& destination,
-                     const std::string& files_from = "") const;
-  // Any command there by a connection of its own (after ours was lost); its exit status and output.
-  Result<sys::Output> run_there(const std::string& command) const;
+  // Another program there, through the same connection: what is written to the socket is its standard input, what it
+  // prints is read.
+  Result<sys::UniqueFd> open_channel(const std::string& command);
+  // Makes the directory DESTINATION there equal to SOURCE here: owners, modes, links, xattrs, ACLs, holes.
+  // Code::copy_failed.
+  Result<void> rsync(const std::string& source, const std::string& destination, const Copy& how) const;
 
  private:
   Peer() = default;
@@ -37,10 +47,16 @@ class Peer {
 
   Address address_;
   std::string control_path_;
-  sys::Forked child_;
+  sys::Forked child_, channel_;
   sys::UniqueFd to_, from_;
   std::unique_ptr<Wire> wire_;
 };
+
+// rsync's options for a whole tree, or for a list of files on its standard input.
+std::vector<std::string> rsync_options(const Copy& how);
+
+// Any command there by a connection of its own; its exit status and output. Gives up after some seconds.
+Result<sys::Output> run_there(const Address& to, const std::string& command);
 
 // Words of an option string as a shell splits them: blanks, quotes, backslashes. Code::usage on an open quote.
 Result<std::vector<std::string>> split_words(std::string_view text);

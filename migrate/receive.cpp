@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,20 +8,25 @@
 #include <chrono>
 #include <optional>
 #include <set>
-#include <thread>
 
 #include "base/log.h"
-#include "base/rollback.h"
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/criu.h"
 #include "migrate/beside.h"
+#include "migrate/changes.h"
+#include "migrate/landing.h"
 #include "migrate/migrate.h"
+#include "migrate/page_flow.h"
+#include "migrate/precopy.h"
+#include "migrate/recover.h"
+#include "migrate/steps.h"
 #include "migrate/terms.h"
+#include "migrate/watchdog.h"
 #include "runtime/cleanup.h"
 #include "runtime/start.h"
 #include "runtime/stop.h"
 #include "sys/files.h"
+#include "templates/templates.h"
 
 namespace vz::migrate {
 
@@ -37,16 +41,15 @@ struct Reception {
   runtime::Container ct{};  // as it will be here
   net::Plan network{};      // at once, if it comes running
   std::optional<state::Lock> lock{};
-  std::string images{};    // directory of what "image" brings
-  bool keep_area = false;  // --keep-dst
-  bool released = false;   // it is ours now
-  Rollback undo{};
+  std::string move{};     // its name; empty: nothing was begun
+  std::string images{};   // directory of what "image" brings
+  bool released = false;  // it is ours now
+  PageFlow pages{};       // --lazy
+  Watchdog watchdog{};
 };
 
-storage::Area half_area(const runtime::Container& ct) {
-  storage::Area half = ct.area;
-  half.private_dir += ".migrating";
-  return half;
+Result<void> advance(const Reception& r, state::MoveState from, state::MoveState to, bool durable = true) {
+  return state::advance_move(r.host.paths, r.ct.id, r.move, from, to, durable);
 }
 
 // ---- checks ------------------------------------------------------------------------------------------------------
@@ -72,10 +75,10 @@ void check_against_others(const Reception& r, std::vector<Problem>& problems) {
       problems.push_back(
           {Code::name_conflict, fmt::format("the name {} belongs to CT {} on the destination", *r.ct.spec.name, id)});
   }
-  if (const auto clash = state::id_range_conflict(r.host.paths, r.ct.id))
+  for (const config::CtId other : state::sharing_ids(r.host.paths, r.ct.id))
     problems.push_back(
         {Code::invalid,
-         fmt::format("CT {} would share its range of user ids with CT {} on the destination", r.ct.id, *clash)});
+         fmt::format("CT {} would share its range of user ids with CT {} on the destination", r.ct.id, other)});
 }
 
 void check_space(const Reception& r, std::vector<Problem>& problems) {
@@ -84,9 +87,11 @@ void check_space(const Reception& r, std::vector<Problem>& problems) {
   struct statvfs fs {};
   if (!sys::make_dirs(parent, 0700) || ::statvfs(parent.c_str(), &fs) != 0) return;
   const uint64_t free_kib = fs.f_bavail * (fs.f_frsize / 1024);
-  if (free_kib < r.offer->used_kib + kMargin)
+  const auto kept = storage::usage(on_copy(r.ct).area);
+  const uint64_t needed_kib = r.offer->used_kib - std::min(r.offer->used_kib, kept ? kept->space_kib : 0) + kMargin;
+  if (free_kib < needed_kib)
     problems.push_back({Code::no_space, fmt::format("{} on the destination has {} MiB free, {} are needed", parent,
-                                                    free_kib / 1024, (r.offer->used_kib + kMargin) / 1024)});
+                                                    free_kib / 1024, needed_kib / 1024)});
 }
 
 std::vector<Problem> check(const Reception& r) {
@@ -102,35 +107,18 @@ std::vector<Problem> check(const Reception& r) {
   }
   check_against_others(r, problems);
   check_space(r, problems);
+  if (const auto memory = memory_problem(*r.offer, sys::read_file("/proc/meminfo").value_or("")))
+    problems.push_back(*memory);
+  if (const std::string why = checkpoint::cannot_fetch_pages(); r.offer->lazy && !why.empty())
+    problems.push_back({Code::unsupported, "--lazy: " + why});
   return problems;
-}
-
-// rsync's far end may still be on its way out.
-Result<void> umount_patiently(const storage::Area& area) {
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (storage::is_mounted(area)) {
-    auto gone = storage::umount(area);
-    if (gone) break;
-    if (std::chrono::steady_clock::now() > deadline) return gone;
-    std::this_thread::sleep_for(50ms);
-  }
-  return {};
-}
-
-// What a receiver that was killed left: never a running container, for that is settled.
-Result<void> clear_away(const Reception& r, const storage::Area& half) {
-  TRY(runtime::clean_up(r.host, r.ct, runtime::Leave::mounted));
-  TRY(umount_patiently(half));
-  return storage::area_exists(half.private_dir) && !r.keep_area ? storage::destroy(half) : Result<void>();
 }
 
 // ---- steps -------------------------------------------------------------------------------------------------------
 
 Result<void> on_hello(Reception& r, const std::string& body) {
   TRY(parse_facts(body));
-  auto program = checkpoint::criu_program(r.host);
-  auto version = program ? checkpoint::criu_version(*program) : Result<std::string>(program.error());
-  return r.wire.send("hello", print(version ? gather_facts(*version, "") : gather_facts("", version.error().text)));
+  return r.wire.send("hello", print(own_facts(r.host)));
 }
 
 Result<void> on_offer(Reception& r, const std::string& body) {
@@ -145,6 +133,7 @@ Result<void> on_offer(Reception& r, const std::string& body) {
   }
   TRY_AS(r.ct, runtime::make_container(r.host, offer.id, std::move(file)));
   r.ct.area.layout = r.ct.spec.layout.value_or(config::Layout::image);
+  if (!state::moves(r.host.paths, offer.id).empty()) TRY(recover_locked(r.host, offer.id), "an earlier move");
   if (offer.online) {
     TRY_AS(const runtime::Container live, runtime::make_container(r.host, offer.id, config::File::parse(offer.live)));
     r.network = live.network;
@@ -155,65 +144,105 @@ Result<void> on_offer(Reception& r, const std::string& body) {
   return r.wire.send("verdict", print(check(r)));
 }
 
+// The template that it was made from, when it is here, fills the new COPY beforehand: that needs not be sent.
+Result<void> fill_from_template(const Reception& r, const storage::Area& copy) {
+  const auto& spec = r.ct.spec;
+  if (!spec.ostemplate || !spec.template_digest) return {};
+  const auto found = templates::find(r.host.cache_dir(), *spec.ostemplate);
+  if (!found || templates::digest(*found).value_or("") != *spec.template_digest) return {};
+  TRY(note_template(r.ct, kAnyTime));  // first: we may be killed
+  TRY(storage::mount(copy));
+  if (const auto unpacked = templates::unpack_by_helper(found->path, copy.root_dir); !unpacked) {
+    log::detail("nothing of its OS template is used: {}", unpacked.error().text);  // a smaller disk, as a rule
+    TRY(storage::umount(copy));
+    TRY(storage::destroy(copy));
+    TRY(storage::create(copy, r.ct.quota()));
+    return note_template(r.ct, 0);
+  }
+  int64_t latest = 1;
+  TRY(walk(copy.root_dir, "", [&](const std::string&, const struct ::stat& st) {
+    if (S_ISREG(st.st_mode)) latest = std::max<int64_t>(latest, st.st_mtime);
+  }));
+  return note_template(r.ct, latest);
+}
+
+// Goes on with what an earlier try has kept, unless the CT does not fit into it.
+Result<void> make_area(const Reception& r, const storage::Area& copy) {
+  const auto kept = storage::detect_layout(copy.private_dir);
+  if (kept == copy.layout && (kept == config::Layout::dir || storage::resize(copy, r.ct.quota()))) return {};
+  if (kept) TRY(storage::destroy({copy.private_dir, copy.root_dir, *kept}));
+  TRY(note_template(r.ct, 0));
+  TRY(storage::create(copy, r.ct.quota()));
+  return fill_from_template(r, copy);
+}
+
+// "NAME" or "NAME keep": the move's name, and --keep-dst.
 Result<void> on_prepare(Reception& r, const std::string& body) {
-  if (!r.offer) return fail(Code::peer, "nothing was offered");
-  r.keep_area = body == "keep";
+  if (!r.offer || r.lock) return fail(Code::peer, "'prepare' out of turn");
+  const auto parts = words(body);
+  if (parts.empty() || !state::valid_move_name(parts[0])) return fail(Code::peer, "bad name of a move");
+  const bool keep = parts.size() > 1 && parts[1] == "keep";
   TRY_AS(state::Lock lock, state::Lock::take(r.host.conf.lockdir, r.ct.id, "migrating"));
   r.lock.emplace(std::move(lock));
   if (const auto problems = check(r); !problems.empty())
     return Error::make(problems.front().code, problems.front().text);
-  const storage::Area half = half_area(r.ct);
-  TRY(clear_away(r, half));
-  r.undo.add("remove the copy",
-             [&r, half]() -> Result<void> { return r.keep_area ? Result<void>() : storage::destroy(half); });
-  if (!storage::area_exists(half.private_dir)) TRY(storage::create(half, r.ct.quota()));
-  TRY(storage::mount(half));
-  r.undo.add("unmount the copy", [half] { return umount_patiently(half); });
+  TRY(abandon(r.host, r.ct, true));
+  state::Move record;
+  record.id = r.ct.id;
+  record.name = parts[0];
+  record.state = state::MoveState::receiving;
+  record.keep_copy = keep;
+  TRY(state::begin_move(r.host.paths, record));
+  r.move = record.name;
+  TRY(r.watchdog.arm([host = r.host, id = r.ct.id] { return recover_locked(host, id); }));
+  at(r.host, "reserved");
+  TRY(keep_conf(r.host, r.ct));
+  const storage::Area copy = on_copy(r.ct).area;
+  TRY(make_area(r, copy));
+  if (!storage::is_mounted(copy)) TRY(storage::mount(copy));
   r.images = images_dir(r.host, r.ct.id);
-  r.undo.add("remove the images", [images = r.images] { return remove_images_dir(images); });
   TRY(make_images_dir(r.images));
-  return r.wire.send("prepared", half.root_dir);
+  at(r.host, "prepared");
+  return r.wire.send("prepared", print(Landing{.root = copy.root_dir, .until = noted_template(r.ct)}));
 }
 
-// "image NAME": one more piece of that file.
+// "image NAME", "image ROUND/NAME": one more piece of that file.
 Result<void> on_image(const Reception& r, const std::string& name, const std::string& body) {
-  const bool plain = !name.empty() && name.front() != '.' && name.find('/') == std::string::npos;
-  if (!plain || r.images.empty()) return fail(Code::peer, "bad image name '{}'", printable(name));
-  TRY_AS(sys::UniqueFd fd, sys::open(r.images + "/" + name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644));
+  if (!valid_image_name(name) || r.images.empty()) return fail(Code::peer, "bad image name '{}'", printable(name));
+  const std::string path = r.images + "/" + name;
+  if (name.find('/') != std::string::npos) TRY(sys::make_dirs(sys::parent_dir(path), checkpoint::kImageDirMode));
+  TRY_AS(sys::UniqueFd fd, sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644));
   return sys::write_all(fd.get(), body);
 }
 
 Result<void> on_sync(const Reception& r) {
-  TRY(storage::sync(half_area(r.ct)));
+  TRY(storage::sync(on_copy(r.ct).area));
   return r.wire.send("synced");
 }
 
-// From a copy to a container: private area under its own name, configuration, name. Last of all, when it runs here and
-// the source has let go: until then a killed receiver leaves nothing that could be started.
-Result<void> settle(Reception& r) {
-  const std::string from = half_area(r.ct).private_dir, to = r.ct.area.private_dir, conf = r.host.paths.conf(r.ct.id);
-  if (::rename(from.c_str(), to.c_str()) != 0) return fail_sys(errno, "rename '{}' to '{}'", from, to);
-  r.undo.add("rename the copy back", [from, to]() -> Result<void> {
-    return ::rename(to.c_str(), from.c_str()) == 0 ? Result<void>() : fail_sys(errno, "rename '{}'", to);
-  });
-  if (r.ct.spec.name) {
-    TRY(state::assign_name(r.host.paths, r.ct.id, *r.ct.spec.name, ""));
-    r.undo.add("release the name", [&r] { return state::assign_name(r.host.paths, r.ct.id, "", *r.ct.spec.name); });
-  }
-  r.undo.add("remove the configuration", [conf] { return sys::remove_file(conf); });
-  return runtime::save_container(r.host, r.ct);
+// From here on the CT is this host's, unless it dies before it is released.
+Result<void> claim(const Reception& r) {
+  TRY(advance(r, state::MoveState::receiving, state::MoveState::active));
+  at(r.host, "active");
+  TRY(settle(r.host, r.ct));
+  at(r.host, "settled");
+  return {};
 }
 
-// The container on the copy, as long as that has not its own name.
-runtime::Container on_copy(const Reception& r) {
-  runtime::Container ct = r.ct;
-  ct.area = half_area(r.ct);
-  return ct;
-}
-
-Result<void> release(Reception& r) {
+// What is ours is told, and free for other commands; the record goes when the source has heard of it. Its memory may
+// still be on its way.
+Result<void> tell_released(Reception& r) {
   r.released = true;
-  r.undo.commit();
+  at(r.host, "released");
+  r.lock.reset();
+  (void)r.wire.send("released");  // a source that does not hear it asks
+  if (r.pages.wanted()) {
+    r.pages.release();
+    if (auto whole = r.pages.finish(); !whole) log::error("{}", whole.error().text);  // it was killed
+  }
+  TRY(forget_conf(r.host, r.ct.id));
+  TRY(remove_images_dir(r.images));
+  r.watchdog.disarm();
   return {};
 }
 
@@ -221,12 +250,14 @@ Result<void> release(Reception& r) {
 // what an application had synced on the source is durable here before it runs here. From "complete" on the wire is the
 // vote's.
 Result<void> feed(const Reception& r) {
+  constexpr auto kLongestDump = std::chrono::minutes(5);  // of one process
   std::string first;
   auto received = [&]() -> Result<void> {
     for (;;) {
+      TRY(r.wire.wait(kLongestDump));
       TRY_AS(Message m, r.wire.receive());
       if (m.verb == "complete") return {};
-      if (m.verb.substr(0, 6) != "image ") return fail(Code::peer, "unexpected message '{}'", printable(m.verb));
+      if (!m.verb.starts_with("image ")) return fail(Code::peer, "unexpected message '{}'", printable(m.verb));
       const std::string name = m.verb.substr(6);
       if (name == checkpoint::kFirstImage)
         first += m.body;
@@ -237,55 +268,79 @@ Result<void> feed(const Reception& r) {
   // Opened also after a failure: criu waits for a writer, and takes the end of file for a broken image.
   TRY_AS(sys::UniqueFd fifo, sys::open(fmt::format("{}/{}", r.images, checkpoint::kFirstImage), O_WRONLY));
   TRY(received);
+  if (r.pages.wanted()) TRY(r.pages.feed(first));
   TRY(sys::write_all(fifo.get(), first));
   fifo.reset();
-  return storage::sync(half_area(r.ct));
+  TRY(storage::sync(on_copy(r.ct).area));
+  at(r.host, "synced");
+  return {};
 }
 
 Result<void> on_restore(Reception& r) {
   const std::string fifo = fmt::format("{}/{}", r.images, checkpoint::kFirstImage);
   if (::mkfifo(fifo.c_str(), 0644) != 0) return fail_sys(errno, "make '{}'", fifo);
+  if (r.pages.wanted()) TRY(r.pages.begin(r.host, r.ct, r.move));
   Beside feeder;
   TRY(feeder.begin([&](int) { return feed(r); }));
-  auto vote = [&]() -> Result<void> {
+  checkpoint::RestoreOptions options{
+      .dir = r.images, .images_follow = true, .lazy_pages = r.pages.wanted(), .tied_to_caller = true};
+  options.before_release = [&]() -> Result<void> {
     TRY(feeder.finish());
-    TRY(r.wire.ask("ready", "", "commit"));
-    return settle(r);
+    at(r.host, "restored");
+    TRY(r.wire.send("ready"));
+    TRY(r.wire.wait(kSilence));
+    TRY(r.wire.expect("commit"));
+    at(r.host, "told");
+    return claim(r);
   };
-  TRY(checkpoint::restore(r.host, on_copy(r), {.dir = r.images, .images_follow = true, .before_release = vote}));
-  TRY(release(r));
-  TRY(r.wire.send("released"));
-  return remove_images_dir(r.images);
+  // Not flushed: a power cut that undoes it takes what was released as well.
+  options.at_release = [&] { return advance(r, state::MoveState::active, state::MoveState::released, false); };
+  auto restored = checkpoint::restore(r.host, on_copy(r.ct), options);
+  const auto record = state::load_move(r.host.paths, r.ct.id, r.move);
+  if (!record || record->state != state::MoveState::released) return restored;
+  return tell_released(r);
 }
 
 Result<void> on_start(Reception& r) {
-  TRY(runtime::start(r.host, on_copy(r)));
-  r.undo.add("stop it again", [&r] { return runtime::stop(r.host, on_copy(r), {.fast = true, .skip_umount = true}); });
-  TRY(settle(r));
-  TRY(release(r));
-  TRY(r.wire.send("released"));
-  return remove_images_dir(r.images);
+  TRY(runtime::start(r.host, on_copy(r.ct)));
+  TRY(claim(r));
+  TRY(advance(r, state::MoveState::active, state::MoveState::released));
+  return tell_released(r);
 }
 
 Result<void> on_keep(Reception& r, bool mounted, bool dump) {
-  TRY(settle(r));
+  TRY(claim(r));
   if (dump) {
     TRY(sys::make_dirs(r.host.conf.dumpdir, 0700));
     TRY(sys::run_ok({.argv = {"cp", "-a", "--", r.images, r.ct.dump_dir(r.host)}}));
+    TRY(sys::sync_fs(r.host.conf.dumpdir));
   }
   if (!mounted) TRY(storage::umount(r.ct.area));
-  TRY(release(r));
-  TRY(r.wire.send("released"));
-  return remove_images_dir(r.images);
+  TRY(advance(r, state::MoveState::active, state::MoveState::released));
+  return tell_released(r);
 }
 
 Result<void> on_message(Reception& r, const Message& m) {
+  if (m.verb == "alive") return {};
   if (m.verb == "hello") return on_hello(r, m.body);
   if (m.verb == "offer") return on_offer(r, m.body);
   if (m.verb == "prepare") return on_prepare(r, m.body);
-  if (m.verb.substr(0, 6) == "image ") return on_image(r, m.verb.substr(6), m.body);
-  if (!r.lock) return fail(Code::peer, "'{}' before 'prepare'", printable(m.verb));
+  if (m.verb.starts_with("image ")) return on_image(r, m.verb.substr(6), m.body);
+  if (m.verb == "forget" && r.released) {
+    TRY(state::forget_move(r.host.paths, r.ct.id, r.move));
+    at(r.host, "forgotten");
+    return r.wire.send("forgotten");
+  }
+  if (r.move.empty() || r.released) return fail(Code::peer, "'{}' out of turn", printable(m.verb));
   if (m.verb == "sync") return on_sync(r);
+  if (m.verb == "round") {
+    TRY(take_round(r.images, m.body));
+    return r.wire.send("taken");
+  }
+  if (m.verb == "lazy") {
+    TRY(r.pages.listen(r.images));
+    return r.wire.send("listening");
+  }
   if (m.verb == "restore") return on_restore(r);
   if (m.verb == "start") return on_start(r);
   if (m.verb == "keep") return on_keep(r, false, false);
@@ -298,17 +353,21 @@ Result<void> on_message(Reception& r, const Message& m) {
 
 Result<void> receive(const runtime::Host& host, int in, int out) {
   Reception r{.host = host, .wire = Wire(in, out)};
-  while (!r.released) {
-    auto message = r.wire.receive();
-    if (!message) return {};  // the other side is done, or gone: what is not released is undone
-    auto done = on_message(r, *message);
-    if (done) continue;
-    r.undo.run();                     // before the answer: the source may rely on nothing being left
-    if (r.wire.hung_up()) return {};  // the source knows better why
-    (void)r.wire.send_error(done.error());
-    return done;
+  for (;;) {
+    const auto heard = r.wire.wait(kSilence);
+    auto message = heard ? r.wire.receive() : Result<Message>(heard.error());
+    auto done = message ? on_message(r, *message) : Result<void>();
+    if (message && done) continue;
+    // The answer first, for a container may be waiting for it; but not before it is final.
+    const bool undo = !r.move.empty() && !r.released;
+    if (undo)
+      for (const auto from : {state::MoveState::receiving, state::MoveState::active})
+        (void)advance(r, from, state::MoveState::aborted);  // nothing of ours is left that could release it
+    if (message && !r.wire.hung_up()) (void)r.wire.send_error(done.error());  // else it is done, gone, or knows better
+    if (undo) TRY(recover(host, r.ct.id));
+    r.watchdog.disarm();
+    return {};
   }
-  return {};
 }
 
 }  // namespace vz::migrate

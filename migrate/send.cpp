@@ -1,25 +1,34 @@
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <chrono>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 #include "base/rollback.h"
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/criu.h"
+#include "checkpoint/lazy_pages.h"
+#include "checkpoint/obstacles.h"
+#include "checkpoint/page_source.h"
+#include "checkpoint/pre_dump.h"
 #include "migrate/beside.h"
+#include "migrate/change_watch.h"
 #include "migrate/changes.h"
+#include "migrate/events.h"
 #include "migrate/image_sender.h"
+#include "migrate/leaving.h"
 #include "migrate/migrate.h"
+#include "migrate/precopy.h"
+#include "migrate/progress.h"
+#include "migrate/pulse.h"
+#include "migrate/recover.h"
+#include "migrate/rounds.h"
+#include "migrate/steps.h"
 #include "migrate/terms.h"
 #include "migrate/times.h"
+#include "migrate/watchdog.h"
 #include "runtime/cleanup.h"
 #include "runtime/start.h"
 #include "runtime/status.h"
@@ -33,7 +42,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Move {
+struct Departure {
   const runtime::Host& host;
   const runtime::Container& ct;
   const runtime::Container& live;  // with what was set without --save
@@ -42,37 +51,47 @@ struct Move {
   Times times{};
   runtime::Status before{};
   pid_t init = 0;
-  std::string there{};   // the root of the copy on the destination
-  timespec copied_at{};  // files changed since then are not over yet
+  std::string move{};                                                 // its name
+  Landing there{};                                                    // on the destination
+  std::optional<std::chrono::steady_clock::time_point> goes_on_at{};  // --max-freeze
+  Result<void> memory{};                                              // --lazy: what became of it
+  timespec copied_at{};                                               // files changed since then are not over yet
+  Directories directories{};                                          // as they were then
+  ChangeWatch watch{};                                                // since then
+  uint64_t to_copy{};                                                 // bytes of the private area; 0: copied once
+  uint64_t to_dump{};                                                 // bytes of memory, when it was offered
+  std::string copied{};                                               // memory: the last round's name
 };
 
-HostFacts own_facts(const runtime::Host& host) {
-  auto program = checkpoint::criu_program(host);
-  if (!program) return gather_facts("", program.error().text);
-  auto version = checkpoint::criu_version(*program);
-  return version ? gather_facts(*version, "") : gather_facts("", version.error().text);
-}
-
-Result<Offer> make_offer(const Move& m) {
+Result<Offer> make_offer(Departure& m) {
   Offer offer;
   offer.id = m.ct.id;
   offer.conf = m.ct.file.text();
   offer.live = m.live.file.text();
   offer.online = m.options.online;
+  offer.lazy = m.options.lazy;
   TRY_AS(storage::DiskUsage used, storage::usage(m.ct.area), "disk usage");
   offer.used_kib = used.space_kib;
   offer.used_inodes = used.inodes;
+  m.to_copy = used.space_kib * 1024;
+  if (m.options.online) {
+    TRY_AS(m.to_dump, checkpoint::dumpable_memory(m.ct));
+    offer.memory_kib = m.to_dump / 1024;
+  }
   return offer;
 }
 
 Result<void> report(const std::vector<Problem>& problems) {
   if (problems.empty()) return {};
-  for (const Problem& p : problems) log::error("Error: {}", p.text);
+  for (const Problem& p : problems) {
+    tell("problem", {{"text", p.text}});
+    log::error("Error: {}", p.text);
+  }
   return Error::make(problems.front().code, "the checks failed, nothing was changed");
 }
 
 // Everything that can be known beforehand, in one go.
-Result<void> check(Move& m) {
+Result<void> check(Departure& m) {
   const HostFacts here = own_facts(m.host);
   auto greeting = m.peer.wire().ask("hello", print(here), "hello");
   if (!greeting && greeting.error().code == Code::peer)
@@ -83,8 +102,13 @@ Result<void> check(Move& m) {
   std::vector<Problem> problems = compare(here, facts, m.options.online);
   if (m.options.online) {
     TRY_AS(auto in_the_way, checkpoint::obstacles(m.host, m.ct));
-    for (const std::string& text : in_the_way) problems.push_back({Code::checkpoint_failed, text});
+    for (const checkpoint::Obstacle& o : in_the_way) problems.push_back({Code::checkpoint_failed, text(o)});
   }
+  if (const std::string why = checkpoint::cannot_keep_pages(); m.options.lazy && !why.empty())
+    problems.push_back({Code::unsupported, "--lazy: " + why});
+  if (m.options.online && m.options.precopy.value_or(0) > 0)
+    if (const std::string why = checkpoint::cannot_track_memory(m.host); !why.empty())
+      problems.push_back({Code::unsupported, "--precopy: " + why});
   TRY_AS(Offer offer, make_offer(m));
   TRY_AS(std::string verdict, m.peer.wire().ask("offer", print(offer), "verdict"));
   TRY_AS(std::vector<Problem> theirs, parse_problems(verdict));
@@ -92,54 +116,114 @@ Result<void> check(Move& m) {
   return report(problems);
 }
 
+// To read so much takes less time than to name those of its files that may be the template's.
+constexpr uint64_t kReadAll = 1u << 30;
+
+// A file that has the size and the time of its namesake in the template may have been written all the same.
+Result<void> compare_with_template(Departure& m) {
+  const int64_t until = std::exchange(m.there.until, 0);
+  if (until == 0) return {};
+  Names names;
+  TRY(walk(m.ct.area.root_dir, "", [&](const std::string& path, const struct ::stat& st) {
+    if (S_ISREG(st.st_mode) && st.st_size > 0 && st.st_mtime <= until) add_name(names, path, false);
+  }));
+  if (names.empty()) return {};
+  const Copy copy{.files_from = list_of(names), .by_content = true, .bytes_per_second = m.options.bwlimit};
+  return keeping_alive(m.peer.wire(), [&] { return m.peer.rsync(m.ct.area.root_dir, m.there.root, copy); });
+}
+
 // The moment is taken first, then dirty pages are written back: a page that a program keeps writing through a mapping
 // is write-protected by that, and its next write moves the file's change time (page_mkwrite).
-Result<void> copy_round(Move& m) {
+Result<void> copy_round(Departure& m) {
+  if (const auto watched = m.watch.begin(m.ct.area.root_dir); !watched)
+    log::detail("every file is looked at in the last copy: {}", watched.error().text);
   const timespec now = change_clock();
+  TRY_AS(m.directories, directories_of(m.ct.area.root_dir));
   TRY(storage::sync(m.ct.area));
-  TRY(m.peer.rsync(m.ct.area.root_dir, m.there));
+  const bool little = m.to_copy < kReadAll;
+  Progress progress;
+  TRY(progress.begin("Syncing private", std::exchange(m.to_copy, 0)));
+  const bool filled = m.there.until > 0;
+  Copy copy{.make_room = filled, .progress = progress.fd(), .bytes_per_second = m.options.bwlimit};
+  if (filled && little) {
+    copy.by_content = true;
+    m.there.until = 0;
+  }
+  TRY(keeping_alive(m.peer.wire(), [&] { return m.peer.rsync(m.ct.area.root_dir, m.there.root, copy); }));
+  progress.end();
+  TRY(compare_with_template(m));
   TRY(m.peer.wire().ask("sync", "", "synced"));  // now, so that the freeze waits only for what comes last
   m.copied_at = now;
   return {};
 }
 
-Result<void> copy_changes(const Move& m, timespec since) {
-  TRY_AS(std::string list, changed_since(m.ct.area.root_dir, since));
-  return list.empty() ? Result<void>() : m.peer.rsync(m.ct.area.root_dir, m.there, list);
-}
-
-// A lost answer to "commit" is neither yes nor no: ask again on a new connection before anything is decided.
-Result<bool> runs_there(const Move& m) {
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    const auto out = m.peer.run_there(fmt::format("vzctl status {}", m.ct.id));
-    if (out && out->status.ok()) {
-      const auto parts = words(out->out);
-      if (parts.size() >= 5) return parts[4] == "running";
-    }
-    std::this_thread::sleep_for(2s);
+// By what the kernel told, or else by the change times of all files.
+Result<Names> changes(Departure& m, timespec since) {
+  std::vector<pid_t> pids;  // none when it was stopped for the move
+  if (state::running(m.host.paths, m.ct.id)) {
+    TRY_AS(const cgroups::Group group, runtime::group_of(m.ct));
+    TRY_AS(pids, group.processes());
   }
-  return fail(Code::in_doubt,
-              "CT {} may or may not run on the destination, which does not answer; it stays frozen here. Ask there "
-              "(vzctl status), then end it here with 'vzctl suspend {} --kill', or let it go on with 'vzctl suspend {} "
-              "--resume'",
-              m.ct.id, m.ct.id, m.ct.id);
+  if (auto told = m.watch.changes(pids, since)) return std::move(*told);
+  log::detail("every file is looked at in the last copy: what the kernel told of the changes is not all");
+  return changed_since(m.ct.area.root_dir, since, m.directories);
 }
 
-Result<void> hand_over(Move& m) {
-  TRY(m.peer.wire().ask("complete", "", "ready"));
-  auto released = m.peer.wire().ask("commit", "", "released");
-  if (released) return {};
-  auto answer = runs_there(m);
-  if (answer) return *answer ? Result<void>() : std::move(released).error();
+Result<void> copy_changes(Departure& m, timespec since) {
+  TRY_AS(const Names names, changes(m, since));
+  return names.empty() ? Result<void>()
+                       : m.peer.rsync(m.ct.area.root_dir, m.there.root, {.files_from = list_of(names)});
+}
+
+Result<void> advance(const Departure& m, state::MoveState from, state::MoveState to) {
+  return state::advance_move(m.host.paths, m.ct.id, m.move, from, to);
+}
+
+// A lost answer is neither yes nor no.
+Result<bool> ask_until_known(const Departure& m) {
+  TRY_AS(const state::Move record, state::load_move(m.host.paths, m.ct.id, m.move));
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  for (;;) {
+    auto theirs = taken_over(record);
+    if (theirs || std::chrono::steady_clock::now() > deadline) return theirs;
+    std::this_thread::sleep_for(500ms);
+  }
+}
+
+// Gives the word, WORD, for the CT to be the destination's. From "handed" on only the destination knows whose it is.
+Result<void> hand_over(const Departure& m, std::string_view word) {
+  using enum state::MoveState;
+  TRY(advance(m, moving, handed));
+  at(m.host, "handed");
+  auto answer = m.peer.wire().ask(word, "", "released");
+  auto theirs = answer ? Result<bool>(true) : ask_until_known(m);
+  TRY(theirs);
+  TRY(advance(m, handed, *theirs ? gone : moving));
+  if (!*theirs) return std::move(answer).error();
+  at(m.host, "gone");
+  return {};
+}
+
+// The last word of a live move. Once it is given, only the cgroup's freezer holds the CT if criu dies.
+Result<void> hand_over_frozen(const Departure& m) {
+  TRY(m.peer.wire().send("complete"));
+  if (m.goes_on_at) TRY(m.peer.wire().wait(sys::time_left(*m.goes_on_at)));
+  TRY(m.peer.wire().expect("ready"));
+  at(m.host, "ready");
   TRY_AS(cgroups::Group group, runtime::group_of(m.ct));
-  (void)group.freeze(0ms);  // criu lets go of it now; the freezer holds it
-  return std::move(answer).error();
+  (void)group.freeze(0ms);
+  TRY(hand_over(m, "commit"));
+  return {};
 }
 
-Result<void> reappear(const runtime::Container& ct, pid_t init) {
-  TRY(runtime::expose_network(ct));
-  TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
-  return net::announce(ct.network, netns.get());
+// --lazy: sends the memory, from before the restore, which needs some, to when the last page is over. A process of
+// its own, on record: if this one dies the memory of a CT that runs there must still be had.
+Result<void> serve_memory(const Departure& m, const std::string& images, int channel, Beside& server) {
+  TRY_AS(const cgroups::Group group, runtime::group_of(m.ct));
+  TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));
+  server.outlive_caller();
+  TRY(server.begin([&](int) { return checkpoint::send_memory(channel, tasks); }));
+  return checkpoint::note_lazy_pages(images, server.pid());
 }
 
 // The freeze, and what goes on beside it:
@@ -155,41 +239,72 @@ Result<void> reappear(const runtime::Container& ct, pid_t init) {
 //
 // Neighbours that still send here find nobody at home: this host then asks for the address itself, keeps the packets
 // that wait for the answer, and passes them on as soon as the destination announces it.
-Result<void> freeze_and_hand_over(Move& m, const std::string& images) {
+Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
   ImageSender sender(m.peer.wire(), images);
   timespec frozen_at{};
-  Beside copy, send;
-  Rollback visible;
-  checkpoint::DumpOptions options{.dir = images};
+  Beside copy, send, memory;
+  sys::UniqueFd channel;  // for memory
+  checkpoint::DumpOptions options{.dir = images, .parent = m.copied, .leave_memory = m.options.lazy};
   options.when_prepared = [&]() -> Result<void> {
     TRY(sender.send_all());
+    if (m.options.lazy) {
+      TRY(m.peer.wire().ask("lazy", "", "listening"));
+      TRY_AS(channel, m.peer.open_channel(fmt::format("vzmigrate pages {} {}", m.ct.id, m.move)));
+    }
     TRY(m.peer.wire().send("restore"));
+    at(m.host, "dump-prepared");
     return send.begin([&](int enough) { return sender.follow(enough); });
   };
   options.when_frozen = [&]() -> Result<void> {
     m.times.begin("Suspend + Dump", true);
     frozen_at = change_clock();
-    visible.add("network", [&ct = m.live, init = m.init] { return reappear(ct, init); });
+    if (m.options.max_freeze) m.goes_on_at = std::chrono::steady_clock::now() + *m.options.max_freeze;
     TRY(runtime::hide_network(m.live));
+    at(m.host, "frozen");
     return copy.begin([&](int) { return copy_changes(m, m.copied_at); });
   };
   options.when_dumped = [&]() -> Result<void> {
     m.times.begin("Copy dump file", true);
-    TRY(send.finish());
+    at(m.host, "dumped");
+    TRY(send.finish(m.goes_on_at));
     m.times.begin("Second rsync", true);  // what is left of it
-    TRY(copy.finish());
+    TRY(copy.finish(m.goes_on_at));
     if (checkpoint::made_links(images)) TRY(copy_changes(m, frozen_at));
+    at(m.host, "sent");
     m.times.begin("Undump + Resume", true);
-    auto handed = hand_over(m);
+    if (m.options.lazy) TRY(serve_memory(m, images, channel.get(), memory));
+    TRY(hand_over_frozen(m));
+    if (m.options.lazy) {
+      m.times.begin("Memory", false);
+      m.memory = memory.finish();
+    }
     m.times.end();
-    if (handed || handed.error().code == Code::in_doubt) visible.commit();
-    return handed;
+    TRY_AS(const cgroups::Group group, runtime::group_of(m.ct));
+    return group.kill(10s);
   };
   m.times.begin("Prepare dump", false);
-  return checkpoint::dump(m.host, m.ct, options);
+  auto dumped = checkpoint::dump(m.host, m.ct, options);
+  const auto record = state::load_move(m.host.paths, m.ct.id, m.move);
+  return record && record->state == state::MoveState::gone ? Result<void>() : dumped;  // criu may mind the kill
 }
 
-Result<void> move_running(Move& m) {
+// Not for --lazy, whose memory comes afterwards; nor for so little that it would take longer.
+Result<void> copy_memory_beforehand(Departure& m, const std::string& images) {
+  const unsigned most = m.options.precopy.value_or(kMostRounds);
+  if (m.options.lazy || most == 0) return {};
+  if (!m.options.precopy) {
+    if (m.to_dump < kLittleMemory) return {};
+    if (const std::string why = checkpoint::cannot_track_memory(m.host); !why.empty()) {
+      log::info("{} MiB of memory are copied in the freeze: {}; --lazy would not wait for them", m.to_dump >> 20, why);
+      return {};
+    }
+  }
+  m.times.begin("Memory, beforehand", false);
+  TRY_AS(m.copied, copy_memory(m.peer.wire(), m.host, m.ct, images, most, m.options.bwlimit));
+  return {};
+}
+
+Result<void> move_running(Departure& m) {
   const auto running = state::running(m.host.paths, m.ct.id);
   if (!running) return fail(Code::not_running, "CT {} stopped meanwhile", m.ct.id);
   m.init = running->init;
@@ -197,89 +312,125 @@ Result<void> move_running(Move& m) {
   TRY(copy_round(m));
   const std::string images = images_dir(m.host, m.ct.id);
   TRY(make_images_dir(images));
-  Rollback undo;
-  undo.add("remove the images", [images] { return remove_images_dir(images); });
+  TRY(copy_memory_beforehand(m, images));
+  at(m.host, "memory-copied");
   log::info("Live migration stage: suspending, moving, resuming");
   return freeze_and_hand_over(m, images);
 }
 
-Result<void> move_with_restart(Move& m) {
-  Rollback undo;
+Result<void> move_with_restart(Departure& m) {
   m.times.begin("Stop", true);
-  TRY(runtime::stop(m.host, m.ct, {.fast = false, .skip_umount = true}));
-  undo.add("start again", [&m] { return runtime::start(m.host, m.ct); });
+  TRY(keeping_alive(m.peer.wire(), [&] { return runtime::stop(m.host, m.ct, {.fast = false, .skip_umount = true}); }));
   m.times.begin("Second rsync", true);
-  TRY(copy_changes(m, m.copied_at));
+  TRY(keeping_alive(m.peer.wire(), [&] { return copy_changes(m, m.copied_at); }));
+  TRY(m.peer.wire().ask("sync", "", "synced"));
   m.times.begin("Start", true);
-  TRY(m.peer.wire().ask("start", "", "released"));
+  TRY(hand_over(m, "start"));
   m.times.end();
-  undo.commit();
   return {};
 }
 
-Result<void> move_stopped(Move& m) {
-  if (m.before.suspended) TRY(ImageSender(m.peer.wire(), m.ct.dump_dir(m.host)).send_all());
-  TRY(m.peer.wire().ask(m.before.suspended ? "keep-dump" : m.before.mounted ? "keep-mounted" : "keep", "", "released"));
-  return {};
-}
-
-// It lives on the destination: nothing below may fail the move.
-void retire_source(Move& m) {
-  auto step = [](const char* what, Result<void> r) {
-    if (!r) log::warn("{}: {}", what, r.error().text);
-  };
-  log::info("Cleaning up");
-  step("clean up the source", runtime::clean_up(m.host, m.ct, runtime::Leave::nothing));
-  if (m.options.remove_area) {
-    const bool quiet = std::exchange(log::settings().quiet, true);
-    step("destroy the source", runtime::destroy(m.host, m.ct));
-    log::settings().quiet = quiet;
-    return;
+Result<void> move_stopped(Departure& m) {
+  if (m.before.suspended) {
+    m.times.begin("Dump", false);
+    TRY(ImageSender(m.peer.wire(), m.ct.dump_dir(m.host), "", Pace(m.options.bwlimit)).send_shown("Dump"));
   }
-  if (m.ct.spec.name) step("release the name", state::assign_name(m.host.paths, m.ct.id, "", *m.ct.spec.name));
-  const std::string conf = m.host.paths.conf(m.ct.id);
-  if (::rename(conf.c_str(), (conf + ".migrated").c_str()) != 0)
-    step("rename the configuration", fail_sys(errno, "{}", conf));
+  return hand_over(m, m.before.suspended ? "keep-dump" : m.before.mounted ? "keep-mounted" : "keep");
 }
 
-Result<void> carry_out(Move& m) {
+Result<void> carry_out(Departure& m) {
   log::info("Preparing remote node");
   m.times.begin("Prepare", false);
-  TRY_AS(m.there, m.peer.wire().ask("prepare", m.options.keep_dst ? "keep" : "", "prepared"));
+  TRY_AS(std::string prepared, m.peer.wire().ask("prepare", m.move + (m.options.keep_dst ? " keep" : ""), "prepared"));
+  TRY_AS(m.there, parse_landing(prepared));
   log::info("Syncing private");
   m.times.begin("Sync", false);
   TRY(copy_round(m));
+  at(m.host, "copied");
   if (m.options.online) return move_running(m);
   if (m.before.running) return move_with_restart(m);
   return move_stopped(m);
 }
 
+state::Move record_of(const Departure& m, const Address& to) {
+  state::Move record;
+  record.id = m.ct.id;
+  record.name = m.move;
+  record.peer = to.target;
+  for (const std::string& word : to.ssh_options) record.ssh_options += shell_quote(word) + " ";
+  record.start_again = m.before.running && !m.options.online;
+  record.was_mounted = m.before.mounted;
+  record.remove_area = m.options.remove_area;
+  return record;
+}
+
+// It lives on the destination: nothing below fails the move.
+Result<void> clean_up_source(const Departure& m) {
+  log::info("Cleaning up");
+  TRY(retire(m.host, m.ct, m.options.remove_area));
+  at(m.host, "retired");
+  TRY(m.peer.wire().ask("forget", "", "forgotten"));
+  return state::forget_move(m.host.paths, m.ct.id, m.move);
+}
+
 }  // namespace
 
 Result<void> send(const runtime::Host& host, const runtime::Container& ct, const Address& to, const Options& options) {
+  TRY(recover(host, ct.id), "an earlier move");
   const runtime::Status before = runtime::status_of(host, ct);
   if (!before.exists) return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
   if (options.online && !before.running)
     return fail(Code::not_running, "CT {} is not running: leave out --online", ct.id);
   log::info("Starting {}migration of CT {} to {}", options.online ? "live " : "", ct.id, to.target);
+  tell("begin", {{"to", to.target}, {"running", before.running}, {"online", options.online}});
   TRY_AS(const runtime::Container live, runtime::live_container(host, ct));
   TRY_AS(auto peer, Peer::connect(to, host.paths.run_dir));
-  Move m{.host = host, .ct = ct, .live = live, .options = options, .peer = *peer, .before = before};
-  Rollback undo;
+  Departure m{.host = host, .ct = ct, .live = live, .options = options, .peer = *peer, .before = before};
+  Rollback mounted;
   if (!before.mounted) {
     TRY(storage::mount(ct.area));
-    undo.add("unmount",
-             [area = ct.area] { return storage::is_mounted(area) ? storage::umount(area) : Result<void>(); });
+    mounted.add("unmount",
+                [area = ct.area] { return storage::is_mounted(area) ? storage::umount(area) : Result<void>(); });
   }
   TRY(check(m));
   if (options.check_only) {
     log::info("All checks passed");
     return {};
   }
-  TRY(carry_out(m));
-  undo.run();
-  retire_source(m);
+  m.move = state::new_move_name();
+  TRY(state::begin_move(host.paths, record_of(m, to)));
+  Watchdog watchdog;
+  TRY(watchdog.arm([host, id = ct.id] { return recover_locked(host, id); }));
+  at(host, "begun");
+  auto moved = carry_out(m);
+  release_events();
+  m.watch.end();
+  if (!moved) {
+    const auto record = state::load_move(host.paths, ct.id, m.move);
+    if (record && record->state == state::MoveState::moving)
+      (void)go_on(host, ct);  // first of all; recover() tells why not
+    peer.reset();             // the other side undoes what it has, and ends
+    if (auto recovered = recover(host, ct.id); !recovered) {
+      watchdog.leave_to_it();
+      log::error("{}", recovered.error().text);
+      if (recovered.error().code == Code::in_doubt) return std::move(recovered).error();
+    }
+    if (moved.error().code == Code::timeout && options.max_freeze)
+      return fail(Code::timeout, "CT {} would stand still for more than {} ms: it goes on here", ct.id,
+                  options.max_freeze->count());
+    return moved;
+  }
+  mounted.run();
+  if (auto cleaned = clean_up_source(m); !cleaned) {
+    log::detail("cleaning up goes on by itself: {}", cleaned.error().text);
+    watchdog.leave_to_it();
+  }
+  m.times.end();
+  tell("times", m.times.json());
   if (options.times) log::info("{}", m.times.table());
+  if (!m.memory)
+    return fail(Code::restore_failed, "CT {} was stopped on {}: part of its memory was lost on the way ({})", ct.id,
+                to.target, m.memory.error().text);
   log::info("Successfully completed");
   return {};
 }

@@ -3,9 +3,10 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/strings.h"
+#include "checkpoint/criu.h"
 #include "migrate/wire.h"
 #include "sys/files.h"
 
@@ -13,42 +14,37 @@ namespace vz::migrate {
 
 namespace {
 
-using nlohmann::json;
-
-// nlohmann-json throws on bad text and wrong types; nothing of that leaves this file.
-template <class T, class F>
-Result<T> from_json(std::string_view text, F fill) {
-  try {
+template <class T, class Fill>
+Result<T> read(std::string_view text, Fill fill) {
+  auto r = read_json(text, [&](const Json& j) -> Result<T> {
     T out;
-    fill(json::parse(text), out);
+    fill(j, out);
     return out;
-  } catch (const json::exception& e) {
-    return fail(Code::peer, "the other host sent malformed data ({})", printable(e.what()));
-  }
+  });
+  if (!r) return fail(Code::peer, "the other host sent malformed data ({})", r.error().text);
+  return r;
 }
-
-std::string dump(const json& j) { return j.dump(-1, ' ', true, json::error_handler_t::replace); }
 
 std::string flags_line(std::string_view cpuinfo) {
   for (const std::string_view line : split(cpuinfo, '\n'))
-    if (line.substr(0, 5) == "flags") return std::string(line.substr(line.find(':') + 1));
+    if (line.starts_with("flags")) return std::string(line.substr(line.find(':') + 1));
   return "";
 }
 
 }  // namespace
 
 std::string print(const HostFacts& f) {
-  return dump({{"protocol", f.protocol},
-               {"vessel", f.vessel},
-               {"kernel", f.kernel},
-               {"machine", f.machine},
-               {"criu", f.criu},
-               {"criu_problem", f.criu_problem},
-               {"cpu_flags", f.cpu_flags}});
+  return print_json({{"protocol", f.protocol},
+                     {"vessel", f.vessel},
+                     {"kernel", f.kernel},
+                     {"machine", f.machine},
+                     {"criu", f.criu},
+                     {"criu_problem", f.criu_problem},
+                     {"cpu_flags", f.cpu_flags}});
 }
 
 Result<HostFacts> parse_facts(std::string_view text) {
-  return from_json<HostFacts>(text, [](const json& j, HostFacts& f) {
+  return read<HostFacts>(text, [](const Json& j, HostFacts& f) {
     f.protocol = j.at("protocol").get<uint32_t>();
     f.vessel = j.at("vessel").get<std::string>();
     f.kernel = j.at("kernel").get<std::string>();
@@ -59,52 +55,67 @@ Result<HostFacts> parse_facts(std::string_view text) {
   });
 }
 
-HostFacts gather_facts(std::string_view criu, std::string_view criu_problem) {
+HostFacts own_facts(const runtime::Host& host) {
   HostFacts f;
+  const auto program = checkpoint::criu_program(host);
+  auto version = program ? checkpoint::criu_version(*program) : Result<std::string>(program.error());
+  if (!version) f.criu_problem = version.error().text;
+  f.criu = version ? *version : "";
   utsname u{};
   ::uname(&u);
   f.protocol = kProtocol;
   f.vessel = VESSEL_VERSION;
   f.kernel = u.release;
   f.machine = u.machine;
-  f.criu = criu;
-  f.criu_problem = criu_problem;
   const std::string flags = flags_line(sys::read_file("/proc/cpuinfo").value_or(""));
   for (const std::string_view w : words(flags)) f.cpu_flags.emplace(w);
   return f;
 }
 
 std::string print(const Offer& o) {
-  return dump({{"ctid", o.id},
-               {"conf", o.conf},
-               {"live", o.live},
-               {"online", o.online},
-               {"used_kib", o.used_kib},
-               {"used_inodes", o.used_inodes}});
+  return print_json({{"ctid", o.id},
+                     {"conf", o.conf},
+                     {"live", o.live},
+                     {"online", o.online},
+                     {"lazy", o.lazy},
+                     {"used_kib", o.used_kib},
+                     {"used_inodes", o.used_inodes},
+                     {"memory_kib", o.memory_kib}});
 }
 
 Result<Offer> parse_offer(std::string_view text) {
-  TRY_AS(Offer offer, from_json<Offer>(text, [](const json& j, Offer& o) {
+  TRY_AS(Offer offer, read<Offer>(text, [](const Json& j, Offer& o) {
            o.id = j.at("ctid").get<config::CtId>();
            o.conf = j.at("conf").get<std::string>();
            o.live = j.at("live").get<std::string>();
            o.online = j.at("online").get<bool>();
+           o.lazy = j.at("lazy").get<bool>();
            o.used_kib = j.at("used_kib").get<uint64_t>();
            o.used_inodes = j.at("used_inodes").get<uint64_t>();
+           o.memory_kib = j.at("memory_kib").get<uint64_t>();
          }));
   if (offer.id == 0 || offer.id > config::kMaxCtId) return fail(Code::invalid, "Bad CT ID {}", offer.id);
   return offer;
 }
 
+std::string print(const Landing& l) { return print_json({{"root", l.root}, {"until", l.until}}); }
+
+Result<Landing> parse_landing(std::string_view text) {
+  return read<Landing>(text, [](const Json& j, Landing& l) {
+    l.root = j.at("root").get<std::string>();
+    l.until = j.at("until").get<int64_t>();
+  });
+}
+
 std::string print(const std::vector<Problem>& problems) {
-  json j = json::array();
+  Json j = Json::array();
   for (const Problem& p : problems) j.push_back({{"code", static_cast<int>(p.code)}, {"text", p.text}});
-  return dump(j);
+  return print_json(j);
 }
 
 Result<std::vector<Problem>> parse_problems(std::string_view text) {
-  return from_json<std::vector<Problem>>(text, [](const json& j, std::vector<Problem>& out) {
-    for (const json& p : j) {
+  return read<std::vector<Problem>>(text, [](const Json& j, std::vector<Problem>& out) {
+    for (const Json& p : j) {
       const int code = p.at("code").get<int>();
       const bool known = code >= 0 && code <= static_cast<int>(kLastCode);
       out.push_back({known ? static_cast<Code>(code) : Code::system, printable(p.at("text").get<std::string>())});
@@ -144,6 +155,17 @@ std::vector<Problem> compare(const HostFacts& source, const HostFacts& destinati
                       destination.cpu_flags.end(), std::back_inserter(missing));
   if (!missing.empty()) out.push_back({Code::cpu_mismatch, "the destination's CPU lacks: " + join(missing, " ")});
   return out;
+}
+
+// Images and what is restored from them are there at the same time, but for --lazy.
+std::optional<Problem> memory_problem(const Offer& offer, std::string_view meminfo) {
+  const uint64_t needed = offer.memory_kib / 1024 * (offer.lazy ? 1 : 2);
+  const uint64_t free =
+      (find_number(meminfo, "MemAvailable:").value_or(0) + find_number(meminfo, "SwapFree:").value_or(0)) / 1024;
+  if (needed <= free) return std::nullopt;
+  return Problem{Code::no_space,
+                 fmt::format("the destination has {} MiB of memory free, {} are needed to take its memory over{}", free,
+                             needed, offer.lazy ? "" : " (--lazy needs half)")};
 }
 
 }  // namespace vz::migrate

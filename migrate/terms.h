@@ -1,7 +1,9 @@
-// What the two hosts tell each other before anything is touched, and what follows from it. Pure: JSON text in and out.
+// What the two hosts tell each other before anything is touched, and what follows from it. Pure but for own_facts():
+// JSON text in and out.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -9,6 +11,7 @@
 
 #include "base/result.h"
 #include "config/spec.h"
+#include "runtime/host.h"
 
 namespace vz::migrate {
 
@@ -22,8 +25,7 @@ struct HostFacts {
 };
 std::string print(const HostFacts& facts);
 Result<HostFacts> parse_facts(std::string_view json);
-// The running host's own.
-HostFacts gather_facts(std::string_view criu, std::string_view criu_problem);
+HostFacts own_facts(const runtime::Host& host);
 
 // What is to be moved.
 struct Offer {
@@ -31,10 +33,20 @@ struct Offer {
   std::string conf;  // text of CTID.conf
   std::string live;  // the same as it runs: with what was set without --save
   bool online = false;
+  bool lazy = false;                       // its memory follows it
   uint64_t used_kib = 0, used_inodes = 0;  // of the private area
+  uint64_t memory_kib = 0;                 // online: what its processes have of their own
 };
 std::string print(const Offer& offer);
 Result<Offer> parse_offer(std::string_view json);
+
+// Where it is copied to.
+struct Landing {
+  std::string root;
+  int64_t until = 0;  // what is there already, of the OS template, was changed last at this time; 0: nothing is
+};
+std::string print(const Landing& landing);
+Result<Landing> parse_landing(std::string_view json);
 
 // One reason against the move; CODE as in vzmigrate(8).
 struct Problem {
@@ -43,6 +55,8 @@ struct Problem {
 };
 // What the two hosts' facts alone say.
 std::vector<Problem> compare(const HostFacts& source, const HostFacts& destination, bool online);
+// What the destination's MEMINFO (/proc/meminfo) says against OFFER.
+std::optional<Problem> memory_problem(const Offer& offer, std::string_view meminfo);
 std::string print(const std::vector<Problem>& problems);
 Result<std::vector<Problem>> parse_problems(std::string_view json);
 

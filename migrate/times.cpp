@@ -2,10 +2,17 @@
 
 #include <fmt/core.h>
 
+#include "migrate/events.h"
+
 namespace vz::migrate {
 
 void Times::begin(std::string phase, bool frozen) {
   end();
+  if (frozen)
+    hold_events();
+  else
+    release_events();
+  tell("phase", {{"phase", phase}, {"frozen", frozen}});
   phases_.push_back({std::move(phase), frozen, {}});
   since_ = std::chrono::steady_clock::now();
   running_ = true;
@@ -28,6 +35,13 @@ std::string Times::table() const {
   for (const Phase& p : phases_)
     out += fmt::format("{:>20}: {:6.2f}{}\n", p.name, p.took.count(), p.frozen ? "  (frozen)" : "");
   return out + fmt::format("{:>20}: {:6.2f}", "Total suspended time", frozen_seconds());
+}
+
+Json Times::json() const {
+  Json phases = Json::array();
+  for (const Phase& p : phases_)
+    phases.push_back({{"phase", p.name}, {"frozen", p.frozen}, {"seconds", p.took.count()}});
+  return {{"phases", phases}, {"frozen_seconds", frozen_seconds()}};
 }
 
 }  // namespace vz::migrate

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "sys/cancel.h"
 #include "sys/files.h"
+#include "sys/process.h"
 
 namespace vz::migrate {
 
@@ -33,8 +34,7 @@ Result<void> read_exactly(int fd, char* out, size_t size) {
 }
 
 Error unexpected(const Message& m) {
-  if (m.verb.substr(0, 6) != "error ")
-    return fail(Code::peer, "the other host said '{}' out of turn", printable(m.verb));
+  if (!m.verb.starts_with("error ")) return fail(Code::peer, "the other host said '{}' out of turn", printable(m.verb));
   const uint64_t code = parse_u64(m.verb.substr(6)).value_or(0);
   const bool known = code <= static_cast<uint64_t>(kLastCode);
   return Error{known ? static_cast<Code>(code) : Code::peer, 0, "the other host: " + printable(m.body)};
@@ -90,6 +90,18 @@ Result<std::string> Wire::expect(std::string_view verb) const {
 Result<std::string> Wire::ask(std::string_view verb, std::string_view body, std::string_view answer) const {
   TRY(send(verb, body));
   return expect(answer);
+}
+
+Result<void> Wire::wait(std::chrono::milliseconds timeout) const {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    pollfd p{in_, POLLIN, 0};
+    const int n = ::poll(&p, 1, static_cast<int>(sys::time_left(deadline).count()));
+    if (n > 0) return {};
+    if (n == 0) return fail(Code::timeout, "the other host did not answer in time");
+    if (errno != EINTR) return fail_sys(errno, "poll");
+    TRY(sys::check_cancelled());
+  }
 }
 
 bool Wire::hung_up() const {

@@ -5,6 +5,7 @@
 // end of file and anything unexpected are errors (Code::peer).
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,9 @@
 
 namespace vz::migrate {
 
-constexpr uint32_t kProtocol = 1;
+constexpr uint32_t kProtocol = 4;
+// A destination that hears nothing for so long takes the source for gone; before the freeze "alive" is said meanwhile.
+constexpr auto kSilence = std::chrono::seconds(20);
 constexpr size_t kMaxVerb = 300;
 constexpr size_t kMaxBody = 4u << 20;
 
@@ -30,6 +33,8 @@ class Wire {
   Result<Message> receive() const;
   // The next message must be VERB; the peer's own error is returned as it is.
   Result<std::string> expect(std::string_view verb) const;
+  // Until something can be received. Code::timeout.
+  Result<void> wait(std::chrono::milliseconds timeout) const;
   // The other side sends no more.
   bool hung_up() const;
   Result<std::string> ask(std::string_view verb, std::string_view body, std::string_view answer) const;

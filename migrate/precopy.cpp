@@ -1,0 +1,93 @@
+#include "migrate/precopy.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <vector>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/pre_dump.h"
+#include "migrate/image_sender.h"
+#include "migrate/pace.h"
+#include "migrate/pulse.h"
+#include "migrate/rounds.h"
+#include "sys/files.h"
+
+namespace vz::migrate {
+
+namespace {
+
+std::string parent_of(unsigned number) { return number > 1 ? fmt::format("../{}", number - 1) : ""; }
+
+double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+Result<uint64_t> copy_round(const Wire& wire, const runtime::Host& host, const runtime::Container& ct,
+                            const std::string& images, unsigned number, uint64_t bytes_per_second) {
+  const std::string name = std::to_string(number), dir = fmt::format("{}/{}", images, name);
+  TRY(sys::make_dirs(dir, checkpoint::kImageDirMode));
+  uint64_t bytes = 0;
+  TRY(keeping_alive(wire, [&]() -> Result<void> {
+    TRY_AS(bytes, checkpoint::pre_dump(host, ct, dir, parent_of(number)));
+    return {};
+  }));
+  TRY(ImageSender(wire, dir, name + "/", Pace(bytes_per_second)).send_shown("Memory, round " + name));
+  TRY(wire.ask("round", name, "taken"));
+  TRY(checkpoint::forget_pages(dir));
+  return bytes;
+}
+
+std::string account(const std::vector<Round>& done) {
+  std::string out;
+  for (const Round& r : done) out += fmt::format("{}{:.1f}", out.empty() ? "" : ", ", mib(r.bytes));
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> copy_memory(const Wire& wire, const runtime::Host& host, const runtime::Container& ct,
+                                const std::string& images, unsigned most, uint64_t bytes_per_second) {
+  std::vector<Round> done;
+  while (another_round(done, most)) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto number = static_cast<unsigned>(done.size() + 1);
+    const auto copied = copy_round(wire, host, ct, images, number, bytes_per_second);
+    if (!copied && copied.error().code != Code::checkpoint_failed) return copied.error();
+    if (!copied) {
+      log::warn("memory is copied in the freeze: {}", copied.error().text);
+      TRY(wire.ask("round", "0", "taken"));
+      return std::string();
+    }
+    done.push_back({*copied, std::chrono::steady_clock::now() - begin});
+  }
+  log::info("Memory copied beforehand, in MiB: {}", account(done));
+  return std::to_string(done.size());
+}
+
+bool valid_image_name(std::string_view name) {
+  const size_t slash = name.find('/');
+  if (slash != std::string_view::npos) {
+    const auto number = parse_u64(name.substr(0, slash));
+    if (!number || *number == 0 || *number > kMostRounds || std::to_string(*number) != name.substr(0, slash))
+      return false;
+    name.remove_prefix(slash + 1);
+  }
+  return !name.empty() && name.front() != '.' && name.find('/') == std::string_view::npos;
+}
+
+Result<void> take_round(const std::string& images, const std::string& number) {
+  const std::string last = images + "/parent";  // criu's name for it
+  TRY(sys::remove_file(last));
+  const auto n = parse_u64(number);
+  if (!n || *n > kMostRounds) return fail(Code::peer, "bad round '{}'", printable(number));
+  if (*n == 0) return {};
+  if (::symlink(number.c_str(), last.c_str()) != 0) return fail_sys(errno, "make '{}'", last);
+  const std::string before = fmt::format("{}/{}/parent", images, *n);
+  if (*n > 1 && ::symlink(parent_of(static_cast<unsigned>(*n)).c_str(), before.c_str()) != 0)
+    return fail_sys(errno, "make '{}'", before);
+  return {};
+}
+
+}  // namespace vz::migrate
