@@ -33,14 +33,16 @@ Result<int> run_resume(Context& ctx) {
 
 }  // namespace
 
-constinit const Command kSuspend = {"suspend",
-                                    "chkpnt",
-                                    "[--suspend | --resume | --kill]",
-                                    "save its running state to disk and stop it",
-                                    "suspending",
-                                    true,
-                                    run_suspend};
-constinit const Command kResume = {"resume",    "restore", "",        "continue from the saved state",
-                                   "restoring", true,      run_resume};
+constinit const Command kSuspend = {.name = "suspend",
+                                    .alias = "chkpnt",
+                                    .args = "[--suspend | --resume | --kill]",
+                                    .summary = "save its running state to disk and stop it",
+                                    .lock_status = "suspending",
+                                    .run = run_suspend};
+constinit const Command kResume = {.name = "resume",
+                                   .alias = "restore",
+                                   .summary = "continue from the saved state",
+                                   .lock_status = "restoring",
+                                   .run = run_resume};
 
 }  // namespace vz::cli

@@ -49,7 +49,7 @@ Result<int> run_set(Context& ctx) {
   const auto options = with_parameters({{"save"}, {"force"}, {"setmode", true}});
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
   const auto changes = changes_of(parsed);
-  if (changes.empty()) return fail(Code::usage, "Nothing to set (see vzctl(8) and ctid.conf(5) for the parameters)");
+  if (changes.empty()) return fail(Code::usage, "Nothing to set (see vzctl set --help)");
   auto ct = container(ctx);
   if (!ct && ct.error().code == Code::no_ct_config && parsed.has("save")) {
     log::error("WARNING: {} not found", ctx.host.paths.conf(ctx.id));
@@ -62,14 +62,19 @@ Result<int> run_set(Context& ctx) {
 
 }  // namespace
 
-constinit const Command kCreate = {"create",
-                                   "",
-                                   "[--ostemplate NAME] [--config NAME] [--PARAMETER...]",
-                                   "make it from an OS template",
-                                   "creating",
-                                   false,
-                                   run_create};
-constinit const Command kSet = {
-    "set", "", "--PARAMETER VALUE... [--save]", "change it, live where possible", "setting", false, run_set};
+constinit const Command kCreate = {.name = "create",
+                                   .args = "[--ostemplate NAME] [--config NAME] [--PARAMETER...]",
+                                   .summary = "make it from an OS template (no CTID: the next free one)",
+                                   .lock_status = "creating",
+                                   .needs_config = false,
+                                   .takes_parameters = true,
+                                   .run = run_create};
+constinit const Command kSet = {.name = "set",
+                                .args = "--PARAMETER VALUE... [--save]",
+                                .summary = "change it, live where possible",
+                                .lock_status = "setting",
+                                .needs_config = false,
+                                .takes_parameters = true,
+                                .run = run_set};
 
 }  // namespace vz::cli

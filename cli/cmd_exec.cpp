@@ -61,10 +61,13 @@ Result<int> run_enter(Context& ctx) {
 
 }  // namespace
 
-constinit const Command kExec = {"exec", "",   "COMMAND...", "run a shell line in it (any failure: exit status 8)",
-                                 "",     true, run_exec};
-constinit const Command kExec2 = {"exec2", "",   "COMMAND...", "the same with the command's own exit status",
-                                  "",      true, run_exec2};
-constinit const Command kEnter = {"enter", "", "[--exec COMMAND...]", "a root shell in it", "", true, run_enter};
+constinit const Command kExec = {.name = "exec",
+                                 .args = "COMMAND...",
+                                 .summary = "run a shell line in it (any failure: exit status 8)",
+                                 .run = run_exec};
+constinit const Command kExec2 = {
+    .name = "exec2", .args = "COMMAND...", .summary = "the same with the command's own exit status", .run = run_exec2};
+constinit const Command kEnter = {
+    .name = "enter", .args = "[--exec COMMAND...]", .summary = "a root shell in it", .run = run_enter};
 
 }  // namespace vz::cli

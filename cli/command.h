@@ -21,17 +21,19 @@ struct Context {
 };
 
 struct Command {
-  std::string_view name, alias;    // alias may be empty
-  std::string_view args, summary;  // for usage
-  std::string_view lock_status;    // word in the lock file; empty: the command takes no lock
-  bool needs_config;               // CTID.conf must exist
-  Result<int> (*run)(Context&);    // exit status
+  std::string_view name, alias = {};         // alias may be empty
+  std::string_view args = {}, summary = {};  // for usage
+  std::string_view lock_status = {};         // word in the lock file; empty: the command takes no lock
+  bool needs_config = true;                  // CTID.conf must exist
+  bool takes_parameters = false;             // options of the parameter table
+  Result<int> (*run)(Context&);              // exit status
 };
 
 extern const Command kStart, kStop, kRestart, kDestroy, kMount, kUmount, kStatus;  // cmd_lifecycle.cpp
 extern const Command kCreate, kSet;                                                // cmd_config.cpp
 extern const Command kExec, kExec2, kEnter;                                        // cmd_exec.cpp
 extern const Command kSuspend, kResume;                                            // cmd_checkpoint.cpp
+extern const Command kMigratable;                                                  // cmd_migratable.cpp
 extern const Command kEnded;                                                       // cmd_lifecycle.cpp
 std::span<const Command* const> commands();                                        // vzctl.cpp
 

@@ -49,6 +49,7 @@ constexpr std::pair<Code, int> kExitCodes[] = {
     {Code::template_unset, 29},
     {Code::checkpoint_failed, 16},
     {Code::restore_failed, 17},
+    {Code::in_doubt, 200},
 };
 constexpr int kSystemError = 3;
 }  // namespace

@@ -4,13 +4,10 @@
 #include <time.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 
 namespace vz::cli {
-
-using nlohmann::json;
 
 const char* Listed::status_word() const {
   if (status.running) return "running";
@@ -29,7 +26,8 @@ const std::optional<cgroups::Usage>& Listed::usage() const {
 }
 
 std::optional<uint64_t> Listed::pids() const {
-  const auto group = running ? runtime::group_of(ct) : fail(Code::not_running, "");
+  if (!running) return std::nullopt;
+  const auto group = runtime::group_of(ct);
   const auto now = group ? group->pids() : group.error();
   return now ? std::optional(*now) : std::nullopt;
 }
@@ -50,10 +48,10 @@ std::string text_of(const List& v) { return v && !v->empty() ? printable(join(*v
 std::string text_of(const Number& v) { return v ? std::to_string(*v) : "-"; }
 std::string text_of(const Flag& v) { return v ? (*v ? "yes" : "no") : "-"; }
 
-json json_of(const Text& v) { return v ? json(*v) : json(); }
-json json_of(const List& v) { return v ? json(*v) : json::array(); }
-json json_of(const Number& v) { return v ? json(*v) : json(); }
-json json_of(const Flag& v) { return v ? json(*v) : json(); }
+Json json_of(const Text& v) { return v ? Json(*v) : Json(); }
+Json json_of(const List& v) { return v ? Json(*v) : Json::array(); }
+Json json_of(const Number& v) { return v ? Json(*v) : Json(); }
+Json json_of(const Flag& v) { return v ? Json(*v) : Json(); }
 
 template <auto Get>
 constexpr Field field(std::string_view name, std::string_view header, int width, bool in_json = true) {
@@ -65,8 +63,7 @@ constexpr Field field(std::string_view name, std::string_view header, int width,
           [](const Listed& c) { return json_of(Get(c)); }};
 }
 
-// ---- identity
-// --------------------------------------------------------------------------------------------------------
+// ---- identity -----------------------------------------------------------------------------------------------------
 
 Number id(const Listed& c) { return c.ct.id; }
 Text private_area(const Listed& c) { return c.ct.area.private_dir; }
@@ -82,9 +79,9 @@ Text layout(const Listed& c) { return c.ct.area.layout == config::Layout::image 
 Flag onboot(const Listed& c) { return c.ct.spec.onboot; }
 Flag disabled(const Listed& c) { return c.ct.spec.disabled.value_or(false); }
 Number bootorder(const Listed& c) { return c.ct.spec.bootorder; }
+Text autostop(const Listed& c) { return config::find_key("AUTOSTOP")->print(c.ct.spec); }
 
-// ---- network
-// ---------------------------------------------------------------------------------------------------------
+// ---- network ------------------------------------------------------------------------------------------------------
 
 // Of a running CT: what is really configured in it, its bridged interfaces included. Asking is most of a list's time:
 // not where there can be nothing.
@@ -103,8 +100,7 @@ List addresses(const Listed& c) {
 List nameserver(const Listed& c) { return c.ct.spec.nameserver; }
 List searchdomain(const Listed& c) { return c.ct.spec.searchdomain; }
 
-// ---- beancounters
-// ----------------------------------------------------------------------------------------------------
+// ---- beancounters -------------------------------------------------------------------------------------------------
 
 struct Bean {
   Number held, maxheld, failcnt;
@@ -140,9 +136,9 @@ Number barrier(const Bean& b) { return b.limits ? Number(b.limits->barrier) : st
 Number limit(const Bean& b) { return b.limits ? Number(b.limits->limit) : std::nullopt; }
 
 template <auto Get>
-json bean_json(const Listed& c) {
+Json bean_json(const Listed& c) {
   const Bean b = Get(c);
-  if (!b.held && !b.limits) return json();
+  if (!b.held && !b.limits) return Json();
   return {{"held", b.held.value_or(0)},
           {"maxheld", b.maxheld.value_or(0)},
           {"barrier", barrier(b).value_or(config::kUnlimited)},
@@ -166,8 +162,7 @@ constexpr Field bean_part(std::string_view name, std::string_view header) {
 Number maxheld(const Bean& b) { return b.maxheld; }
 Number failcnt(const Bean& b) { return b.failcnt; }
 
-// ---- disk
-// ------------------------------------------------------------------------------------------------------------
+// ---- disk ---------------------------------------------------------------------------------------------------------
 
 Number space_used(const Listed& c) {
   const auto u = storage::usage(c.ct.area);
@@ -185,9 +180,9 @@ Number inodes_soft(const Listed& c) { return soft(c.ct.spec.diskinodes); }
 Number inodes_hard(const Listed& c) { return hard(c.ct.spec.diskinodes); }
 
 template <auto Used, auto Soft, auto Hard>
-json disk_json(const Listed& c) {
+Json disk_json(const Listed& c) {
   const Number used = Used(c);
-  if (!used && !Hard(c)) return json();
+  if (!used && !Hard(c)) return Json();
   return {{"usage", used.value_or(0)}, {"softlimit", Soft(c).value_or(0)}, {"hardlimit", Hard(c).value_or(0)}};
 }
 template <auto Used, auto Soft, auto Hard>
@@ -195,8 +190,7 @@ constexpr Field disk(std::string_view name, std::string_view header) {
   return {name, header, 10, true, [](const Listed& c) { return text_of(Used(c)); }, disk_json<Used, Soft, Hard>};
 }
 
-// ---- processor and time
-// ------------------------------------------------------------------------------------------------
+// ---- processor and time -------------------------------------------------------------------------------------------
 
 Number cpulimit(const Listed& c) { return c.ct.spec.cpulimit ? Number(c.ct.spec.cpulimit->percent) : std::nullopt; }
 Number cpuunits(const Listed& c) { return c.ct.spec.cpuunits ? Number(*c.ct.spec.cpuunits) : std::nullopt; }
@@ -210,7 +204,7 @@ std::string uptime_text(const Listed& c) {
   const int64_t s = uptime_seconds(c);
   return fmt::format("{:03}d{:02}h:{:02}m:{:02}s", s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
 }
-json uptime_json(const Listed& c) { return static_cast<double>(uptime_seconds(c)); }
+Json uptime_json(const Listed& c) { return static_cast<double>(uptime_seconds(c)); }
 
 Text capability(const Listed& c) {
   if (!c.ct.spec.capability || c.ct.spec.capability->empty()) return std::nullopt;
@@ -219,9 +213,9 @@ Text capability(const Listed& c) {
   return join(out, ",");
 }
 std::string capability_text(const Listed& c) { return text_of(capability(c)); }
-json capability_json(const Listed& c) {
-  if (!c.ct.spec.capability) return json();
-  json out = json::object();
+Json capability_json(const Listed& c) {
+  if (!c.ct.spec.capability) return Json();
+  Json out = Json::object();
   for (const auto& cap : *c.ct.spec.capability) out[cap.name] = cap.on;
   return out;
 }
@@ -269,6 +263,7 @@ constexpr Field kFields[] = {
     field<cpus>("cpus", "CPUS", 5),
     field<onboot>("onboot", "ONBOOT", 6),
     field<bootorder>("bootorder", "BOOTORDER", 10),
+    field<autostop>("autostop", "AUTOSTOP", 8),
     field<layout>("layout", "LAYOUT", -6),
     {"capability", "CAPABILITY", -15, true, capability_text, capability_json},
     field<disabled>("disabled", "DISABL", 6),

@@ -7,8 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include <nlohmann/json_fwd.hpp>
-
+#include "base/json.h"
 #include "runtime/container.h"
 #include "runtime/status.h"
 
@@ -40,7 +39,7 @@ struct Field {
   int width;                           // negative: left-aligned
   bool in_json;                        // part of -j without -o
   std::string (*text)(const Listed&);  // "-" when unset
-  nlohmann::json (*json)(const Listed&);
+  Json (*json)(const Listed&);
 };
 
 std::span<const Field> list_fields();

@@ -56,7 +56,7 @@ Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<con
   while ((c = ::getopt_long(argc, argv.data(), table.short_options.c_str(), table.long_options.data(), nullptr)) !=
          -1) {
     const std::string word = argv[static_cast<size_t>(::optind - 1)];
-    if (c == '?') return fail(Code::usage, "unrecognized option '{}'", printable(word));
+    if (c == '?') return fail(Code::usage, "unrecognized option '{}' (see --help)", printable(word));
     if (c == ':') return fail(Code::usage, "option '{}' requires an argument", printable(word));
     const auto row =
         c >= 256 ? options.begin() + (c - 256)

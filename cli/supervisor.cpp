@@ -3,7 +3,6 @@
 // without the C++ library, next to no memory: there is one per running container.
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

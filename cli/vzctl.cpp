@@ -5,28 +5,41 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/exit_codes.h"
 #include "config/config.h"
+#include "migrate/recover.h"
 #include "runtime/cleanup.h"
 #include "sys/cancel.h"
+#include "sys/files.h"
 
 namespace vz::cli {
 
 namespace {
 
-constexpr const Command* kCommands[] = {&kCreate, &kStart,  &kStop, &kRestart, &kDestroy, &kMount,   &kUmount,
-                                        &kSet,    &kStatus, &kExec, &kExec2,   &kEnter,   &kSuspend, &kResume};
+constexpr const Command* kCommands[] = {&kCreate, &kStart, &kStop,  &kRestart, &kDestroy, &kMount,  &kUmount,    &kSet,
+                                        &kStatus, &kExec,  &kExec2, &kEnter,   &kSuspend, &kResume, &kMigratable};
 
 std::string usage() {
   std::string out = "vzctl version " VESSEL_VERSION
                     "\nUsage: vzctl [--verbose | --quiet] [--skiplock] COMMAND CTID|NAME [OPTION...]\n\n";
-  for (const Command* c : kCommands) out += fmt::format("  {:<8} CTID {:<44} {}\n", c->name, c->args, c->summary);
-  out += "\n  --version   print the version\n\nvzctl(8) tells all; the parameters of `set` are in ctid.conf(5).\n";
+  for (const Command* c : kCommands) out += fmt::format("  {:<10} CTID {:<42} {}\n", c->name, c->args, c->summary);
+  out += "\n  --version   print the version\n\nvzctl COMMAND --help has its options, vzctl(8) tells all.\n";
+  return out;
+}
+
+std::string usage(const Command& c) {
+  std::string out = fmt::format("Usage: vzctl {} CTID {}\n{}\n", c.name, c.args, c.summary);
+  if (!c.takes_parameters) return out;
+  constexpr std::string_view kWhen[] = {"", " (at the next start)", " (with --save)"};  // by config::Live
+  out += "\nParameters, see ctid.conf(5):\n";
+  for (const config::Param& p : config::table())
+    if (!p.option.empty())
+      out += fmt::format("  --{:<34} {}{}\n", fmt::format("{} {}", p.option, p.arg), p.help,
+                         c.name == kSet.name ? kWhen[static_cast<size_t>(p.live)] : "");
   return out;
 }
 
@@ -79,7 +92,35 @@ Result<int> run_locked(const Command& command, Context& ctx) {
   if (command.lock_status.empty() || ctx.skip_lock) return command.run(ctx);
   sys::catch_cancel_signals();
   TRY_AS(state::Lock lock, state::Lock::take(ctx.host.conf.lockdir, ctx.id, command.lock_status));
+  TRY(migrate::recover(ctx.host, ctx.id), "a move was broken off");
+  if (command.needs_config && !sys::exists(ctx.host.paths.conf(ctx.id)))
+    return fail(Code::no_ct_config, "Container has moved to another host");
   return command.run(ctx);
+}
+
+bool is_free(const runtime::Host& host, config::CtId id) {
+  if (sys::exists(host.paths.conf(id)) || !state::sharing_ids(host.paths, id).empty()) return false;
+  const auto ct = runtime::make_container(host, id, config::File{});
+  return ct && !storage::area_exists(ct->area.private_dir);
+}
+
+// "create" without a CTID: the lowest that is free and not reserved by convention. Its lock keeps others from it who
+// look for one at the same time.
+Result<int> create_next(Context& ctx) {
+  constexpr config::CtId kFirst = 101;
+  sys::catch_cancel_signals();
+  for (ctx.id = kFirst; ctx.id <= config::kMaxCtId; ++ctx.id) {
+    if (!is_free(ctx.host, ctx.id)) continue;
+    const auto lock = state::Lock::take(ctx.host.conf.lockdir, ctx.id, kCreate.lock_status, true);
+    if (!lock && lock.error().code == Code::locked) continue;
+    if (!lock) return lock.error();
+    if (!is_free(ctx.host, ctx.id)) continue;
+    log::settings().ctid = ctx.id;
+    TRY(kCreate.run(ctx));
+    fmt::print("{}\n", ctx.id);
+    return 0;
+  }
+  return fail(Code::invalid, "No CTID is free");
 }
 
 Result<int> run(std::span<char* const> argv) {
@@ -100,16 +141,26 @@ Result<int> run(std::span<char* const> argv) {
   }
   const Command* command = find(word);
   if (!command) return fail(Code::usage, "Bad command: {}", printable(word));
+  const auto asks_at = [&](size_t at) { return at < argv.size() && std::string_view(argv[at]) == "--help"; };
+  const bool runs_words = command == &kExec || command == &kExec2;  // behind the CTID they are the guest's
+  if (asks_at(flags.next + 1) || (asks_at(flags.next + 2) && !runs_words)) {
+    std::fputs(usage(*command).c_str(), stdout);
+    return 0;
+  }
   if (flags.next + 1 >= argv.size()) return fail(Code::invalid, "CT ID missing");
   const std::string_view who = argv[flags.next + 1];
   Context ctx;
   TRY_AS(ctx.host, runtime::load_host());
   set_up_log(ctx.host, flags, 0);
+  ctx.args.assign(argv.begin() + static_cast<ptrdiff_t>(flags.next) + 2, argv.end());
+  if (command == &kCreate && who.starts_with("--")) {
+    ctx.args.insert(ctx.args.begin(), std::string(who));
+    return create_next(ctx);
+  }
   if (who == "0") return fail(Code::invalid, "Only set actions are allowed for CT0");
   TRY_AS(ctx.id, state::resolve(ctx.host.paths, who));
   log::settings().ctid = ctx.id;
   ctx.skip_lock = flags.skip_lock;
-  for (size_t i = flags.next + 2; i < argv.size(); ++i) ctx.args.emplace_back(argv[i]);
   return run_locked(*command, ctx);
 }
 

@@ -5,9 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/command.h"
@@ -101,7 +100,7 @@ Result<std::vector<config::CtId>> ids(const runtime::Host& host, const Parsed& p
 
 void sort_by(std::vector<Listed>& all, const Request& r) {
   auto key = [&](const Listed& c) { return r.sort->json(c); };
-  std::vector<std::pair<nlohmann::json, size_t>> keys;
+  std::vector<std::pair<Json, size_t>> keys;
   for (size_t i = 0; i < all.size(); ++i) keys.emplace_back(key(all[i]), i);
   std::stable_sort(keys.begin(), keys.end(),
                    [&](const auto& a, const auto& b) { return r.descending ? b.first < a.first : a.first < b.first; });
@@ -134,9 +133,9 @@ void print_table(const std::vector<Listed>& all, const Request& r, const Parsed&
 }
 
 void print_json(const std::vector<Listed>& all, const Request& r) {
-  auto out = nlohmann::ordered_json::array();
+  auto out = Json::array();
   for (const Listed& c : all) {
-    auto object = nlohmann::ordered_json::object();
+    auto object = Json::object();
     if (r.json_all) {
       for (const Field& f : list_fields())
         if (f.in_json) object[std::string(f.name)] = f.json(c);
@@ -145,7 +144,7 @@ void print_json(const std::vector<Listed>& all, const Request& r) {
     }
     out.push_back(std::move(object));
   }
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", pretty_json(out));
 }
 
 Result<int> list(const Parsed& p) {

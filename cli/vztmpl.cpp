@@ -6,8 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/command.h"
@@ -96,10 +95,10 @@ Result<void> list(const Job& job) {
   if (!job.words.empty()) return fail(Code::usage, "list takes no names");
   TRY_AS(const auto all, templates::list(job.cache_dir));
   if (job.options.has("json")) {
-    auto out = nlohmann::ordered_json::array();
+    auto out = Json::array();
     for (const auto& t : all)
       out.push_back({{"name", t.name}, {"path", t.path}, {"size", t.bytes}, {"modified", t.modified}});
-    log::info("{}", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    log::info("{}", pretty_json(out));
     return {};
   }
   size_t width = 24;
