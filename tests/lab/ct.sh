@@ -5,8 +5,7 @@ on_alpha() { on alpha timeout -k 5 "$patience" "$@"; }
 vz() { on_alpha vzctl "$@"; }
 
 # expect STATUS VZCTL-ARGUMENT...: its output is then in $out, its errors in $err.
-err_file=$(mktemp)
-trap 'status=$?; rm -f "$err_file"; lab_finish $status' EXIT
+err_file=$scratch/err
 expect() {
   local wanted=$1 status=0
   shift
@@ -30,13 +29,20 @@ refused() {
   esac
 }
 
+# break_off TIMEOUT-ARGUMENT...: a command under timeout(1), counted when the signal came before its end; with
+# --preserve-status, when the signal also kept it from success.
+broken_off=0
+break_off() { on_alpha timeout "$@" >/dev/null 2>&1 || broken_off=$((broken_off + 1)); }
+# assert_broken_off WHAT: at least one since the last time.
+assert_broken_off() {
+  [ "$broken_off" -gt 0 ] || fail "no $1 was broken off"
+  broken_off=0
+}
+
 is_status() { [ "$(vz status "$1")" = "CTID $*" ]; }
 assert_ct() { assert_eq "$(vz status "$1")" "CTID $*" "vzctl status $1"; }
 # The PID on alpha of the container's init.
-init_of() { on_alpha sed -n 's/^INIT="\(.*\)"$/\1/p' "/run/vz/$1/state"; }
-
-have_template() { on_alpha vztmpl list --json | grep -q "\"name\": \"$1\""; }
-need_tiny() { have_template tiny || on_alpha vztmpl build tiny >/dev/null || fail "vztmpl build tiny"; }
+init_of() { on_alpha sed -n 's/^INIT="\(.*\)"$/\1/p' "/run/vz/$1/state" </dev/null; } # leaves input to its caller
 
 # knob CTID FILE [V2-FILE]: what the kernel has for the container, in cgroup v1 or v2.
 knob() {

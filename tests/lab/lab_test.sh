@@ -41,12 +41,13 @@ assert_eq "$(on alpha sh -c 'echo out; echo err >&2' 2>/dev/null)" out
 assert_status 143 on alpha sh -c 'kill $$'
 
 step "files, processes and groups are separate"
-on alpha sh -c 'echo mine | tee /etc/vz/x /var/lib/vz/x /run/x /tmp/x /root/x /var/log/x /var/tmp/x /etc/x' >/dev/null
-for file in /etc/vz/x /var/lib/vz/x /run/x /tmp/x /root/x /var/log/x /var/tmp/x /etc/x; do
-  assert_status 1 on beta test -e "$file"
-  [ ! -e "$file" ] || fail "$file came out of the lab"
+mine=vessel-lab-$$
+for dir in /etc/vz /var/lib/vz /run /tmp /root /var/log /var/tmp /etc; do
+  on alpha touch "$dir/$mine"
+  assert_status 1 on beta test -e "$dir/$mine"
+  [ ! -e "$dir/$mine" ] || fail "$dir/$mine came out of the lab"
 done
-on alpha rm /tmp/x /var/tmp/x
+on alpha rm "/tmp/$mine" "/var/tmp/$mine"
 assert_eq "$(on alpha cat /proc/1/comm)" sleep
 assert_eq "$(on alpha sh -c 'cut -d: -f3 /proc/self/cgroup | sort -u | tr "\n" " "')" "/ /init.scope "
 on alpha sh -c 'for at in $(awk "/ - cgroup/ { print \$5 }" /proc/self/mountinfo); do mkdir $at/vz $at/vz/101; done'

@@ -13,8 +13,11 @@ set -Eeuo pipefail
 
 lab_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scenario=$(basename "$0" .sh)
+scenario_arguments=("$@")
 export VESSEL_LAB=${VESSEL_LAB:-t$$} VESSEL_LAB_OWNER=$$
 lab_hosts=()
+scratch=$(mktemp -d) # for files of the script; gone when it ends
+probes=${VESSEL_BUILD:-$lab_dir/../../build/release/stage}/libexec/vessel-tests
 # $slowness: how much longer things may take than on this machine itself.
 case ${VESSEL_BED:-lab} in
   lab) bed=$lab_dir/lab slowness=1 ;;
@@ -45,7 +48,8 @@ need() {
   done
 }
 
-trap 'say "FAILED: $scenario line $LINENO: $BASH_COMMAND (exit status $?)"' ERR
+# To the errors: what fails may have its output sent elsewhere. In a subshell the parent judges.
+trap 'status=$?; [ $BASH_SUBSHELL != 0 ] || say "FAILED: $scenario line $LINENO: $BASH_COMMAND (exit status $status)" >&2' ERR
 trap 'lab_finish $?' EXIT
 
 lab_up() {
@@ -71,6 +75,10 @@ on() {
   "$bed" run "$host" -- "$@"
 }
 
+# The template cache is the same on all hosts.
+have_template() { on alpha vztmpl list --json | grep -q "\"name\": \"$1\""; }
+need_tiny() { have_template tiny || on alpha vztmpl build tiny >/dev/null || fail "vztmpl build tiny"; }
+
 # leftovers HOST [--all]
 leftovers() { on "$1" bash -s -- ${2-} <"$lab_dir/leftovers"; }
 
@@ -83,12 +91,23 @@ show_logs() {
   done
 }
 
+# Once: the emulation of a virtual machine fails now and then, and nothing is known of what was to be tested then.
+again_after_reset() {
+  local resets
+  [ "${VESSEL_BED:-lab}" = vm ] && [ -z "${VESSEL_AGAIN-}" ] && resets=$("$bed" resets) && [ -n "$resets" ] || return 0
+  say "== the emulation reset ${resets//$'\n'/, } without a word of its kernel: once more"
+  lab_down
+  VESSEL_AGAIN=1 exec bash "$0" "${scenario_arguments[@]}"
+}
+
 lab_finish() {
   local status=$1
   trap - ERR EXIT
   set +e
+  rm -rf "$scratch"
   if [ "$status" != 0 ] && [ "$status" != 77 ]; then
     show_logs
+    again_after_reset
     if [ -n "${VESSEL_KEEP-}" ]; then
       say "bed '$VESSEL_LAB' stays up: VESSEL_LAB=$VESSEL_LAB scripts/$(basename "$bed") shell HOST, then: down"
       exit "$status"
@@ -122,9 +141,24 @@ eventually() {
   done
 }
 
+# scaled MS...: in seconds for sleep(1) and timeout(1), longer where hosts are slow.
+scaled() {
+  local ms
+  for ms; do printf '%se-3\n' $((ms * slowness)); done
+}
+
+# Debian 13's systemd holds pidfds.
+dumps_pidfds() {
+  on alpha sh -c 'criu=/var/lib/vessel/criu/criu; [ -x $criu ] || criu=criu; $criu --version' |
+    grep -qE '^Version: (4\.[1-9]|[5-9])'
+}
+
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-is_clean() { [ -z "$(leftovers "$@")" ]; }
+is_clean() {
+  local left
+  left=$(leftovers "$@") && [ -z "$left" ]
+}
 
 # assert_clean HOST [--all]: stopped (--all: destroyed) containers left nothing there.
 assert_clean() {

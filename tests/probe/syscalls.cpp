@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -101,6 +102,7 @@ const Probe kProbes[] = {
     {"swapon", [] { return syscall(SYS_swapon, "/no-such-file", 0); }},
     {"acct", [] { return syscall(SYS_acct, nullptr); }},
     {"quotactl", [] { return syscall(SYS_quotactl, 0, nullptr, 0, nullptr); }},
+    {"umount-force", [] { return syscall(SYS_umount2, "/nowhere", MNT_FORCE); }},
     {"clock_settime", clock_settime},
     {"unshare-user", unshare_with<CLONE_NEWUSER>},
     {"unshare-uts", unshare_with<CLONE_NEWUTS>},

@@ -57,6 +57,23 @@ done
 is_as_before() { [ "$(processes)" = "$processes_before" ]; }
 eventually 5 is_as_before
 
+step "a command ends with the vzctl that runs it"
+# Not the shell alone: also what it waits for, as with Ctrl-C on a terminal.
+for signal in TERM HUP INT QUIT; do
+  on_alpha timeout -s "$signal" 1 vzctl exec2 101 "sleep 2000; true" >/dev/null 2>&1 || true
+  eventually 5 is_as_before
+done
+on_alpha timeout -s KILL 1 vzctl exec2 101 "exec sleep 2001" >/dev/null 2>&1 || true
+eventually 5 is_as_before
+# Who does not want that is heard.
+on_alpha sh -c 'timeout -s KILL 1 vzctl exec2 101 "trap \"\" HUP; exec sleep 2002" >/dev/null 2>&1' || true
+ok exec2 101 'kill $(pidof sleep)'
+eventually 5 is_as_before
+# Nor does a program's end take away what it has left running on purpose.
+ok exec2 101 'sleep 2003 >/dev/null 2>&1 &'
+ok exec2 101 'kill $(pidof sleep)'
+eventually 5 is_as_before
+
 step "several at once"
 pids=()
 for i in 1 2 3 4 5 6 7 8; do

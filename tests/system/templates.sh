@@ -111,6 +111,7 @@ make("bad-disk", entry("dev/sda", B, devmajor=8, devminor=0))
 make("bad-mem", entry("opt/mem", C, devmajor=1, devminor=1))
 make("no-files", base=False)
 make("no-init", entry("etc", D, mode=0o755), entry("etc/x", text=b"x"), base=False)
+make("no-shell", entry("sbin/init", text=b"x", mode=0o755), base=False)
 data = open(top + "/tiny.tar", "rb").read()
 open(top + "/bad-cut.tar", "wb").write(data[:len(data) // 2])
 open(top + "/bad-noise.tar", "wb").write(os.urandom(100000))
@@ -141,13 +142,17 @@ ok destroy 101
 
 step "tarballs: bad ones are refused, and leave nothing"
 cache_before=$(in_cache)
-for file in $(on_alpha sh -c 'cd /var/lib/vz/tars && ls -d bad-*') no-such-file.tar; do
+for file in $(on_alpha sh -c 'cd /var/lib/vz/tars && ls -d bad-* no-*') no-such-file.tar; do
   status=0
   out=$(on_alpha vztmpl --cache "$cache" import "/var/lib/vz/tars/$file" 2>&1) || status=$?
   [ "$status" != 0 ] && [ "$status" -lt 124 ] || fail "import of $file: exit status $status: $out"
   [ -n "$out" ] || fail "import of $file says nothing"
   assert_eq "$(in_cache)" "$cache_before" "the cache after the import of $file"
   on_alpha test ! -e /tmp/escaped || fail "$file came out"
+done
+for file in no-init no-files no-shell; do
+  tmpl 21 import "/var/lib/vz/tars/$file.tar"
+  assert_contains "$err" "import '/var/lib/vz/tars/$file.tar': it has no "
 done
 
 step "tarballs: what is put into the cache by hand is not trusted either"

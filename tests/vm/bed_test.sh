@@ -13,7 +13,7 @@ assert_gone() {
 
 step "up"
 links=$(ip -o link | awk '{ print $2 }')
-"$lab_dir/../vm/image" "${VESSEL_VM_SUITE:-bookworm}" >/dev/null || true # the first time takes longer
+"$bed" check >/dev/null || true # the first time takes longer
 start=$(now_ms)
 lab_up alpha beta client
 took=$(($(now_ms) - start))
@@ -59,7 +59,7 @@ assert_clean beta
 step "up again is no harm, other hosts are refused"
 "$bed" up --hosts alpha,beta
 assert_status 1 "$bed" up --hosts alpha 2>/dev/null
-assert_contains "$("$bed" status)" "beta     on" status
+assert_contains "$("$bed" status)" "beta     on " status
 
 step "the network fails, the way in does not"
 "$bed" net alpha down
@@ -76,14 +76,26 @@ rtt=$(on beta ping -c 3 alpha | sed -n 's|^rtt.* = \([0-9]*\).*|\1|p')
 step "the power fails and comes back"
 on alpha sh -c 'echo kept >/root/synced; sync; echo lost >/root/late'
 "$bed" cut alpha
-assert_contains "$("$bed" status)" "alpha    off" status
-assert_status 1 on alpha true 2>/dev/null
+assert_contains "$("$bed" status)" "alpha    off " status
+assert_contains "$(on alpha true 2>&1)" "is off" "a command for a host without power"
+assert_eq "$("$bed" resets)" "" "hosts that the emulation reset"
 start=$(now_ms)
 "$bed" boot alpha
 say "booted after $(($(now_ms) - start)) ms"
 assert_eq "$(on alpha cat /root/synced)" kept
 assert_eq "$(on alpha cat /root/late 2>/dev/null || true)" "" "what was never written to the disk"
 on alpha ping -c 1 -W 5 beta >/dev/null
+
+step "a host that goes off by itself is told apart"
+kill -KILL "$(cut -d ' ' -f 1 "$state/beta/monitor")"
+eventually 1 sh -c "'$bed' status | grep -q '^beta     crashed '"
+assert_eq "$("$bed" resets)" beta "hosts that the emulation reset"
+assert_contains "$(on beta true 2>&1)" "went off by itself" "a command for a host that crashed"
+"$bed" boot beta
+assert_eq "$("$bed" resets)" "" "hosts that the emulation reset"
+on alpha sh -c 'nohup sh -c "sleep 1; echo c >/proc/sysrq-trigger" >/dev/null 2>&1 &'
+eventually 3 sh -c "'$bed' status | grep -q '^alpha    crashed '"
+assert_eq "$("$bed" resets)" "" "a crash of a kernel is its own"
 
 step "down leaves nothing"
 start=$(now_ms)

@@ -15,10 +15,15 @@ supervisor=$(on_alpha cat /run/vz/101/supervisor)
 assert_eq "$(on_alpha cat "/proc/$supervisor/cgroup")" "0::/vz/supervisors" "control group of the supervisor"
 assert_ct 101 exist mounted running
 
+step "its disk grows while it runs"
+ok set 101 --diskspace 128M --save
+[ "$(inside 101 df -Pk / | awk 'NR == 2 { print $2 }')" -gt 100000 ] || fail "its disk did not grow: $(inside 101 df -Pk /)"
+
 step "systemd leaves its limits alone"
 limits() { on_alpha sh -c 'cd /sys/fs/cgroup/vz/101 && head -n 1 memory.max memory.swap.max pids.max cpu.max cgroup.subtree_control'; }
 before=$(limits)
-assert_contains "$before" $((64 << 20))
+assert_contains "$before" "memory.max <=="$'\n'$((64 << 20))
+assert_contains "$before" "memory.swap.max <=="$'\n'$((16 << 20))
 assert_contains "$before" "50000 100000"
 on_alpha systemctl daemon-reload
 on_alpha systemd-run --quiet --unit=other --property=CPUQuota=20% --property=CPUWeight=10 sleep 1000
@@ -27,6 +32,7 @@ on_alpha systemctl daemon-reexec
 assert_eq "$(limits)" "$before" "limits after systemd's work"
 ok stop 101
 on_alpha systemctl daemon-reload
+! on_alpha sh -c 'echo -cpu >/sys/fs/cgroup/cgroup.subtree_control' 2>/dev/null || fail "systemd could take the controllers away"
 ok start 101 --wait
 assert_eq "$(limits)" "$before" "limits of a new start"
 ok stop 101
