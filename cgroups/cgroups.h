@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,8 +76,12 @@ class Group {
   // Names the groups of one container; touches nothing.
   Group(const Host& host, std::string ct_name);
 
-  // Makes all directories (left-overs without processes are used again) and hands the guest's subtree to OWNER.
+  // Makes all directories (left-overs without processes are used again) and hands the guest's subtree to OWNER. A
+  // failure leaves nothing.
   Result<void> create(uid_t owner) const;
+  // The same in two steps, for a newborn that has things to do before it joins the v1 groups; remove() undoes both.
+  Result<void> create_v2(uid_t owner) const;
+  Result<void> create_v1() const;
   // Makes the current limits so. Raising and lowering work on a running CT; Code::cgroup_failed names the file.
   // Lowering memory below what is used makes the kernel reclaim; what it cannot do is an error.
   Result<void> apply(const Limits& limits) const;
@@ -87,13 +92,14 @@ class Group {
     sys::UniqueFd v2_dir;
     std::vector<sys::UniqueFd> v1_tasks;
   };
-  Result<Entry> open_for_init() const;  // v2: ct
-  Result<Entry> open_for_exec() const;  // v2: ct/vz.exec, made when missing
+  Result<Entry> open_for_exec() const;          // v2: ct/vz.exec, made when missing
+  Result<sys::UniqueFd> open_for_init() const;  // v2: ct
+  Result<std::vector<sys::UniqueFd>> open_v1_tasks() const;
   // cgroup2 directory, made when missing, for our own processes that outlive their caller: MOUNT/vz/supervisors. In the
   // caller's group they would end with the systemd unit it belongs to.
   Result<sys::UniqueFd> open_for_supervisor() const;
   // In the newborn: joins the v1 groups.
-  static Result<void> join(const Entry& entry);
+  static Result<void> join(std::span<const sys::UniqueFd> v1_tasks);
 
   bool exists() const;
   Result<std::vector<pid_t>> processes() const;  // host PIDs, whole subtree, one per process (not thread), sorted

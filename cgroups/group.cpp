@@ -75,16 +75,6 @@ Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
   return v2::delegate(dir.get(), owner, owner);
 }
 
-Result<Group::Entry> open_entry(const Host& host, const std::string& name, const std::string& v2_dir) {
-  Group::Entry entry;
-  TRY_AS(entry.v2_dir, sys::open(v2_dir, O_RDONLY | O_DIRECTORY));
-  for (const std::string& mount : v1_mounts(host)) {
-    TRY_AS(sys::UniqueFd tasks, sys::open(group_path(mount, name) + "/tasks", O_WRONLY));
-    entry.v1_tasks.push_back(std::move(tasks));
-  }
-  return entry;
-}
-
 Result<void> list_processes(const std::string& group, std::vector<pid_t>& out) {
   return walk(group, [&out](int dir, const std::string&) -> Result<void> {
     const auto text = read_value_at(dir, "cgroup.procs");
@@ -109,27 +99,50 @@ bool Group::exists() const { return check_name(name_) && sys::exists(group_path(
 
 Result<void> Group::create(uid_t owner) const {
   TRY(check_name(name_));
-  const std::string group = group_path(host_.v2_mount, name_);
-  if (read_number(group + "/cgroup.events", "populated").value_or(0) != 0)
-    return fail(Code::running, "control group '{}' still holds processes; stop them first", group);
   Rollback undo;
   undo.add("make control groups", [self = *this] { return self.remove(); });
-  TRY(make_v2(host_, name_, owner));
-  for (const std::string& mount : v1_mounts(host_)) TRY(make_v1(host_, mount, name_));
+  TRY(create_v2(owner));
+  TRY(create_v1());
   undo.commit();
   return {};
 }
 
-Result<Group::Entry> Group::open_for_init() const {
+Result<void> Group::create_v2(uid_t owner) const {
   TRY(check_name(name_));
-  return open_entry(host_, name_, guest_path());
+  const std::string group = group_path(host_.v2_mount, name_);
+  if (read_number(group + "/cgroup.events", "populated").value_or(0) != 0)
+    return fail(Code::running, "control group '{}' still holds processes; stop them first", group);
+  return make_v2(host_, name_, owner);
+}
+
+Result<void> Group::create_v1() const {
+  TRY(check_name(name_));
+  for (const std::string& mount : v1_mounts(host_)) TRY(make_v1(host_, mount, name_));
+  return {};
+}
+
+Result<sys::UniqueFd> Group::open_for_init() const {
+  TRY(check_name(name_));
+  return sys::open(guest_path(), O_RDONLY | O_DIRECTORY);
+}
+
+Result<std::vector<sys::UniqueFd>> Group::open_v1_tasks() const {
+  TRY(check_name(name_));
+  std::vector<sys::UniqueFd> tasks;
+  for (const std::string& mount : v1_mounts(host_)) {
+    TRY_AS(sys::UniqueFd fd, sys::open(group_path(mount, name_) + "/tasks", O_WRONLY));
+    tasks.push_back(std::move(fd));
+  }
+  return tasks;
 }
 
 Result<Group::Entry> Group::open_for_exec() const {
   TRY(check_name(name_));
   const std::string path = guest_path() + "/vz.exec";
   TRY_AS(const bool made, make_dir(path));
-  TRY_AS(Entry entry, open_entry(host_, name_, path));
+  Entry entry;
+  TRY_AS(entry.v2_dir, sys::open(path, O_RDONLY | O_DIRECTORY));
+  TRY_AS(entry.v1_tasks, open_v1_tasks());
   if (!made) return entry;
   TRY_AS(const struct ::stat guest, sys::stat(guest_path()));
   TRY(v2::delegate(entry.v2_dir.get(), guest.st_uid, guest.st_gid));
@@ -144,8 +157,8 @@ Result<sys::UniqueFd> Group::open_for_supervisor() const {
   return sys::open(path, O_RDONLY | O_DIRECTORY);
 }
 
-Result<void> Group::join(const Entry& entry) {
-  for (const sys::UniqueFd& tasks : entry.v1_tasks) {
+Result<void> Group::join(std::span<const sys::UniqueFd> v1_tasks) {
+  for (const sys::UniqueFd& tasks : v1_tasks) {
     if (::write(tasks.get(), "0", 1) == 1) continue;
     const int err = errno;
     const auto path = sys::read_link("/proc/self/fd/" + std::to_string(tasks.get()));

@@ -73,13 +73,19 @@ class Live {
 
   // WORK in a new process of the group; its return value is the exit status.
   pid_t spawn(const std::function<int()>& work, bool exec_entry = false) {
-    auto entry = exec_entry ? group.open_for_exec() : group.open_for_init();
+    auto entry = exec_entry ? group.open_for_exec() : init_entry();
     if (!entry) FAIL(entry.error().text);
     auto child = sys::clone_process(0, entry->v2_dir.get());
     if (!child) FAIL(child.error().text);
-    if (child->pid == 0) ::_exit(Group::join(*entry) ? work() : 99);
+    if (child->pid == 0) ::_exit(Group::join(entry->v1_tasks) ? work() : 99);
     children.push_back(child->pid);
     return child->pid;
+  }
+  Result<Group::Entry> init_entry() const {
+    Group::Entry entry;
+    TRY_AS(entry.v2_dir, group.open_for_init());
+    TRY_AS(entry.v1_tasks, group.open_v1_tasks());
+    return entry;
   }
   pid_t sleeper() {
     return spawn([] {

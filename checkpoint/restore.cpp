@@ -145,7 +145,10 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
   if (options.tied_to_caller) TRY(die_with_parent());
   TRY_AS(OurPart part, load_our_part(options.dir));
   Rollback undo;
-  TRY_AS(cgroups::Group group, runtime::make_group(ct, undo));
+  TRY_AS(cgroups::Group group, runtime::group_of(ct));
+  undo.add("remove the cgroups", [group] { return group.remove(); });
+  TRY(group.create(ct.ids.first), "cgroups");
+  TRY(group.apply(ct.limits()), "limits");
   undo.add("reap what was killed", reap_children);  // a group with a zombie in it cannot be removed
   TRY(group.make_guest_tree(part.tree, ct.ids.first), "cgroups");
   TRY_AS(UniqueFd user_ns, sys::make_user_ns(ct.ids));

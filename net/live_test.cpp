@@ -46,11 +46,11 @@ Result<sys::UniqueFd> make_netns(int user_ns = -1) {
   if (child.pid == 0) {
     const bool ok = (user_ns < 0 || ::setns(user_ns, CLONE_NEWUSER) == 0) && ::unshare(CLONE_NEWNET) == 0;
     const int fd = ok ? ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC) : -1;
-    (void)(fd >= 0 ? pair.child.post(1, fd) : pair.child.post_error(fail_sys(errno, "make a network namespace")));
+    (void)(fd >= 0 ? pair.child.post(1, {&fd, 1}) : pair.child.post_error(fail_sys(errno, "make a network namespace")));
     ::_exit(0);
   }
   pair.child.close();
-  auto fd = pair.parent.expect(1);
+  auto fd = pair.parent.expect_fd(1);
   (void)sys::wait_child(child.pid);
   return fd;
 }

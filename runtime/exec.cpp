@@ -54,7 +54,8 @@ Result<void> open_terminal(const Channel& host) {
   if (::ioctl(slave.get(), TIOCSCTTY, 0) != 0) return fail_sys(errno, "make a pty the controlling terminal");
   for (int fd = 0; fd < 3; ++fd)
     if (::dup2(slave.get(), fd) < 0) return fail_sys(errno, "dup2");
-  return host.post(kPty, master.get());
+  const int fd = master.get();
+  return host.post(kPty, {&fd, 1});
 }
 
 Result<void> use_stdio(const ExecOptions& o) {
@@ -75,7 +76,7 @@ Result<void> end_with_caller(const Channel& host) {
 
 Result<void> join_guest(const JoinPlan& plan, const ExecOptions& options, const Channel& host) {
   sys::forget_callers_limits();
-  TRY(cgroups::Group::join(plan.entry), "join the cgroups");
+  TRY(cgroups::Group::join(plan.entry.v1_tasks), "join the cgroups");
   TRY(sys::enter_ns(plan.init.get(), kJoin));
   TRY(become_root());
   TRY(end_with_caller(host));
@@ -139,7 +140,7 @@ Result<Spawned> spawn(const Host& host, const Container& ct, const ExecOptions& 
 Result<UniqueFd> until_exec(const Channel& channel, bool terminal) {
   UniqueFd master;
   if (terminal) {
-    TRY_AS(master, channel.expect(kPty));
+    TRY_AS(master, channel.expect_fd(kPty));
   }
   TRY(channel.expect_exec());
   return master;

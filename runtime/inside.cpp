@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <span>
 
 #include "runtime/confinement.h"
 #include "sys/capabilities.h"
@@ -41,7 +42,6 @@ Result<std::vector<UniqueFd>> clone_device_nodes() {
 // resolves inside the guest (CVE-2019-16884, CVE-2021-30465). The old root stays stacked over the new one until
 // detach_old_root(): the kernel lets us mount proc and sysfs only while the host's are still in the namespace.
 Result<void> pivot(const InsidePlan& plan, int tree) {
-  TRY(sys::make_private("/"));
   TRY(sys::attach(tree, plan.attach_point));
   if (::chdir(plan.attach_point.c_str()) != 0) return fail_sys(errno, "enter '{}'", plan.attach_point);
   if (::syscall(SYS_pivot_root, ".", ".") != 0) return fail_sys(errno, "pivot_root");
@@ -113,14 +113,18 @@ void reset_process() {
   ::setsid();
 }
 
-Result<void> become_init(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host) {
-  TRY_AS(UniqueFd tree, host.expect(kMapped));
-  TRY(cgroups::Group::join(entry), "join the cgroups");
+Result<void> become_init(const InsidePlan& plan, const sys::Channel& host) {
+  if (::unshare(CLONE_NEWNET) != 0) return fail_sys(errno, "network namespace");
+  TRY(host.post(kNetReady));
+  TRY(sys::make_private("/"));
+  TRY_AS(std::vector<UniqueFd> nodes, clone_device_nodes());
+  TRY_AS(std::vector<UniqueFd> luggage, host.expect(kMapped));
+  const std::span<const UniqueFd> fds = luggage;
+  TRY(cgroups::Group::join(fds.subspan(1)), "join the cgroups");
   // Only now: its root is where we are.
   if (::unshare(CLONE_NEWCGROUP) != 0) return fail_sys(errno, "cgroup namespace");
-  TRY_AS(std::vector<UniqueFd> nodes, clone_device_nodes());
-  TRY(pivot(plan, tree.get()), "root file system");
-  tree.reset();
+  TRY(pivot(plan, fds.front().get()), "root file system");
+  luggage.clear();
   TRY(become_root());
   TRY(mount_all(), "mounts");
   TRY(fill_dev(nodes), "/dev");
@@ -132,8 +136,9 @@ Result<void> become_init(const InsidePlan& plan, const cgroups::Group::Entry& en
   if (::sethostname(plan.hostname.data(), plan.hostname.size()) != 0) return fail_sys(errno, "set the hostname");
   reset_process();
   TRY(host.post(kRootReady));
+  TRY(confine(plan.drop));
   TRY(host.expect(kGo));
-  return confine(plan.drop);
+  return {};
 }
 
 Error exec_init(const InsidePlan& plan) {
@@ -166,8 +171,8 @@ Result<void> confine(const std::vector<std::string>& drop) {
   return sys::load_filter(guest_filter());
 }
 
-void run_inside(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host) {
-  auto ready = become_init(plan, entry, host);
+void run_inside(const InsidePlan& plan, const sys::Channel& host) {
+  auto ready = become_init(plan, host);
   const Error error = ready ? exec_init(plan) : ready.error();
   (void)host.post_error(error);
   ::_exit(1);

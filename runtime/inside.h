@@ -5,16 +5,16 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cgroups/cgroups.h"
 #include "sys/channel.h"
 
 namespace vz::runtime {
 
 // Steps on the start channel. Host side: start.cpp.
 enum Step : int {
-  kMapped = 1,     // host -> CT: ids are mapped; the idmapped root comes along as a detached mount
-  kRootReady = 2,  // CT -> host: mounts done, old root gone
-  kGo = 3,         // host -> CT: network and state file are there, run init
+  kNetReady = 1,   // CT -> host: in a network namespace of its own
+  kMapped = 2,     // host -> CT: ids are mapped; along come the idmapped root, a detached mount, and the v1 tasks files
+  kRootReady = 3,  // CT -> host: mounts done, old root gone
+  kGo = 4,         // host -> CT: network and state file are there, run init
 };
 
 struct InsidePlan {
@@ -25,7 +25,7 @@ struct InsidePlan {
 };
 
 // Never returns: exec, or an error told over the channel and _exit.
-[[noreturn]] void run_inside(const InsidePlan& plan, const cgroups::Group::Entry& entry, const sys::Channel& host);
+[[noreturn]] void run_inside(const InsidePlan& plan, const sys::Channel& host);
 
 // Shared with exec and enter: last steps before a program of the guest runs, in its namespaces, as its root.
 Result<void> confine(const std::vector<std::string>& drop);

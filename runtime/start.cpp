@@ -23,7 +23,7 @@ namespace {
 using sys::Channel;
 using sys::UniqueFd;
 
-constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 enum SupervisorStep : int { kStarted = 1 };
 
 Result<InsidePlan> plan_inside(const Container& ct) {
@@ -36,31 +36,40 @@ Result<InsidePlan> plan_inside(const Container& ct) {
   return plan;
 }
 
-// host (supervisor)                                  container's init-to-be (new user, mnt, pid, net, ipc, uts)
-//   clone3 into the cgroup2 directory            ->  blocks: its uid is unmapped
-//   uid_map, gid_map, idmapped root   kMapped    ->  v1 groups, cgroup namespace, pivot_root, mounts, /dev, /run
-//   network, meanwhile                kRootReady <-
-//   state file                        kGo        ->  capabilities, seccomp, exec init
+// host (supervisor)                                  container's init-to-be (new user, mnt, pid, ipc, uts)
+//   clone3 into the cgroup2 directory
+//   v1 groups, limits, id maps                       network namespace, which takes half as long as all the rest
+//   idmapped root                     kMapped    ->  v1 groups, cgroup namespace, pivot_root, mounts, /dev, /run
+//   network                           kRootReady <-  capabilities, seccomp
+//   state file                        kGo        ->  exec init
 //   end of file = exec worked
 Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& inside) {
   Rollback undo;
-  TRY_AS(cgroups::Group group, make_group(ct, undo));
-  TRY_AS(cgroups::Group::Entry entry, group.open_for_init(), "cgroups");
+  TRY_AS(cgroups::Group group, group_of(ct));
+  undo.add("remove the cgroups", [group] { return group.remove(); });
+  TRY(group.create_v2(ct.ids.first), "cgroups");
+  TRY_AS(const UniqueFd v2_dir, group.open_for_init(), "cgroups");
   TRY_AS(Channel::Pair channel, Channel::make());
-  TRY_AS(sys::Forked init, sys::clone_process(kNamespaces, entry.v2_dir.get()), "start init");
+  TRY_AS(sys::Forked init, sys::clone_process(kNamespaces, v2_dir.get()), "start init");
   if (init.pid == 0) {
     channel.parent.close();
-    run_inside(inside, entry, channel.child);
+    run_inside(inside, channel.child);
   }
   channel.child.close();
   undo.add("kill init", [pid = init.pid]() -> Result<void> {
     ::kill(pid, SIGKILL);
     return sys::wait_child(pid) ? Result<void>() : fail(Code::system, "cannot reap");
   });
+  TRY(group.create_v1(), "cgroups");
+  TRY(group.apply(ct.limits()), "limits");
+  TRY_AS(const std::vector<UniqueFd> tasks, group.open_v1_tasks(), "cgroups");
   TRY(sys::write_id_maps(init.pid, ct.ids), "id maps");
   TRY_AS(UniqueFd user_ns, sys::open_ns(init.pid, "user"));
   TRY_AS(UniqueFd root, idmapped_root(ct, user_ns.get()));
-  TRY(channel.parent.post(kMapped, root.get()));
+  std::vector<int> luggage = {root.get()};
+  for (const UniqueFd& t : tasks) luggage.push_back(t.get());
+  TRY(channel.parent.expect(kNetReady));
+  TRY(channel.parent.post(kMapped, luggage));
   TRY_AS(UniqueFd netns, sys::open_ns(init.pid, "net"));
   TRY(connect_network(ct, netns.get(), undo), "network");
   TRY(channel.parent.expect(kRootReady));
@@ -190,14 +199,6 @@ Result<void> hide_network(const Container& ct) {
   for (const net::Veth& v : ct.network.veths)
     if (!v.bridge.empty()) TRY(net::set_master(v.host_name, ""));
   return ct.network.routed ? net::withdraw(*ct.network.routed) : Result<void>();
-}
-
-Result<cgroups::Group> make_group(const Container& ct, Rollback& undo) {
-  TRY_AS(cgroups::Group group, group_of(ct));
-  undo.add("remove the cgroups", [group] { return group.remove(); });
-  TRY(group.create(ct.ids.first), "cgroups");
-  TRY(group.apply(ct.limits()), "limits");
-  return group;
 }
 
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch_init) {

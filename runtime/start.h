@@ -44,7 +44,5 @@ Result<void> expose_network(const Container& ct);
 // For a CT about to leave: out of the bridges, no routes and answers any more; the links stay. expose_network() undoes
 // it.
 Result<void> hide_network(const Container& ct);
-// Makes the groups with the limits in force; undo steps go to UNDO.
-Result<cgroups::Group> make_group(const Container& ct, Rollback& undo);
 
 }  // namespace vz::runtime

@@ -18,7 +18,8 @@ using Caps = std::unique_ptr<std::remove_pointer_t<cap_t>, CapFree>;
 Result<void> drop_capabilities(const std::vector<std::string>& names) {
   Caps caps{::cap_get_proc()};
   if (!caps) return fail_sys(errno, "read capabilities");
-  if (::cap_reset_ambient() != 0 && errno != EINVAL) return fail_sys(errno, "reset ambient capabilities");
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+    return fail_sys(errno, "reset ambient capabilities");
   for (const std::string& name : names) {
     cap_value_t value = 0;
     if (::cap_from_name(("cap_" + name).c_str(), &value) != 0) continue;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace vz::sys {
 
@@ -14,6 +15,8 @@ struct Header {
   int code;
   int sys_errno;
 };
+
+constexpr size_t kControlSize = CMSG_SPACE(Channel::kMaxFds * sizeof(int));
 }  // namespace
 
 Result<Channel::Pair> Channel::make() {
@@ -22,21 +25,22 @@ Result<Channel::Pair> Channel::make() {
   return Pair{Channel(UniqueFd(fds[0])), Channel(UniqueFd(fds[1]))};
 }
 
-Result<void> Channel::post(int step, int fd) const {
+Result<void> Channel::post(int step, std::span<const int> fds) const {
+  if (fds.size() > kMaxFds) return fail_sys(E2BIG, "start channel, step {}", step);
   Header h{step, 0, 0};
   iovec iov{&h, sizeof h};
   msghdr m{};
   m.msg_iov = &iov;
   m.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (fd >= 0) {
+  alignas(cmsghdr) char control[kControlSize] = {};
+  if (!fds.empty()) {
     m.msg_control = control;
-    m.msg_controllen = sizeof control;
+    m.msg_controllen = CMSG_SPACE(fds.size_bytes());
     cmsghdr* c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    c->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
   }
   if (::sendmsg(fd_.get(), &m, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof h))
     return fail_sys(errno, "start channel, step {}", step);
@@ -57,12 +61,12 @@ struct Message {
   bool eof = false;
   Header header{};
   std::string text;
-  UniqueFd fd;
+  std::vector<UniqueFd> fds;
 };
 
 Result<Message> receive(int fd) {
   std::array<char, 4096> buf;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  alignas(cmsghdr) char control[kControlSize] = {};
   iovec iov{buf.data(), buf.size()};
   msghdr m{};
   m.msg_iov = &iov;
@@ -82,9 +86,10 @@ Result<Message> receive(int fd) {
   std::memcpy(&msg.header, buf.data(), sizeof(Header));
   msg.text.assign(buf.data() + sizeof(Header), static_cast<size_t>(n) - sizeof(Header));
   if (cmsghdr* c = CMSG_FIRSTHDR(&m); c && c->cmsg_type == SCM_RIGHTS) {
-    int got = -1;
-    std::memcpy(&got, CMSG_DATA(c), sizeof got);
-    msg.fd.reset(got);
+    std::array<int, Channel::kMaxFds> got;
+    const size_t bytes = c->cmsg_len - CMSG_LEN(0);
+    std::memcpy(got.data(), CMSG_DATA(c), bytes);
+    for (size_t i = 0; i < bytes / sizeof(int); ++i) msg.fds.emplace_back(got[i]);
   }
   return msg;
 }
@@ -93,12 +98,18 @@ Error peer_error(const Message& m) { return Error{static_cast<Code>(m.header.cod
 
 }  // namespace
 
-Result<UniqueFd> Channel::expect(int step) const {
+Result<std::vector<UniqueFd>> Channel::expect(int step) const {
   TRY_AS(Message m, receive(fd_.get()));
   if (m.eof) return fail(Code::peer, "the other side died before step {}", step);
   if (m.header.step == 0) return peer_error(m);
   if (m.header.step != step) return fail(Code::peer, "start channel: step {} where {} was due", m.header.step, step);
-  return std::move(m.fd);
+  return std::move(m.fds);
+}
+
+Result<UniqueFd> Channel::expect_fd(int step) const {
+  TRY_AS(std::vector<UniqueFd> fds, expect(step));
+  if (fds.size() != 1) return fail(Code::peer, "start channel: step {} without its descriptor", step);
+  return std::move(fds.front());
 }
 
 Result<void> Channel::expect_exec() const {

@@ -2,6 +2,9 @@
 // child says so in its own words.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "base/result.h"
 #include "sys/unique_fd.h"
 
@@ -13,11 +16,13 @@ class Channel {
   static Result<Pair> make();
   explicit Channel(UniqueFd fd) : fd_(std::move(fd)) {}
 
-  // STEP is the caller's enum; 0 is reserved for a failure. FD, when not -1, travels along.
-  Result<void> post(int step, int fd = -1) const;
+  // STEP is the caller's enum; 0 is reserved for a failure. FDS, kMaxFds at most, travel along.
+  static constexpr size_t kMaxFds = 32;
+  Result<void> post(int step, std::span<const int> fds = {}) const;
   Result<void> post_error(const Error& error) const;
   // The next message must be STEP. Errors: the peer's own (post_error), Code::peer when it died or is out of order.
-  Result<UniqueFd> expect(int step) const;
+  Result<std::vector<UniqueFd>> expect(int step) const;
+  Result<UniqueFd> expect_fd(int step) const;  // one came along, and no more
   // exec in the child closes its end: end of file without a word is success here, and only here.
   Result<void> expect_exec() const;
   int fd() const { return fd_.get(); }
