@@ -15,6 +15,7 @@
 #include <csignal>
 #include <span>
 
+#include "cgroups/cgroups.h"
 #include "runtime/confinement.h"
 #include "sys/capabilities.h"
 #include "sys/files.h"
