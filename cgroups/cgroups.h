@@ -60,6 +60,10 @@ Result<Host> parse_host(std::string_view mountinfo, std::string_view v2_controll
 // The same for the running host. Code::unsupported when no cgroup2 hierarchy is mounted.
 Result<Host> detect();
 
+// From the text of /proc/PID/cgroup: the name of the Group that the process is in. Pure. A guest can make groups below
+// its own only. nullopt: none of ours.
+std::optional<std::string> group_of_process(std::string_view proc_cgroup);
+
 // A file to write and what; PATH is relative to the CT's directory of that hierarchy, CONTROLLER picks the hierarchy.
 struct Knob {
   std::string controller;

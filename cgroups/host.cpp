@@ -129,4 +129,14 @@ Result<Host> detect() {
   return host;
 }
 
+std::optional<std::string> group_of_process(std::string_view proc_cgroup) {
+  constexpr std::string_view kPrefix = "0::/vz/";
+  for (const std::string_view line : split(proc_cgroup, '\n')) {
+    if (!line.starts_with(kPrefix)) continue;
+    const std::string_view path = line.substr(kPrefix.size()), name = path.substr(0, path.find('/'));
+    if (!name.empty()) return std::string(name);
+  }
+  return std::nullopt;
+}
+
 }  // namespace vz::cgroups

@@ -103,6 +103,15 @@ TEST_CASE("host: the whole hierarchy before a bind mount of a part; blanks in pa
   CHECK(host->v2_mount == "/mnt/my groups");
 }
 
+TEST_CASE("host: whose a process is") {
+  CHECK(cgroups::group_of_process("1:cpu:/vz/7\n0::/vz/101/ct/system.slice/cron.service\n") == "101");
+  CHECK(cgroups::group_of_process("0::/vz/101\n") == "101");
+  CHECK(cgroups::group_of_process("0::/vz/web/ct/vz/5\n") == "web");
+  for (const char* foreign : {"", "0::/", "0::/vz\n", "0::/vz/\n", "0::/user.slice/vz/101\n", "0::/../vz/101\n",
+                              "0::/vzx/101\n", "1:name=systemd:/vz/101\n"})
+    CHECK(cgroups::group_of_process(foreign) == std::nullopt);
+}
+
 TEST_CASE("host: foreign text is an error or nothing, never a crash") {
   CHECK(cgroups::parse_host("", "")->v2_mount.empty());
   CHECK(cgroups::parse_host("31 1 0:29\n", "").error().code == Code::invalid);

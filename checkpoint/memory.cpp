@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "sys/files.h"
+#include "sys/process.h"
 
 namespace vz::checkpoint {
 
@@ -101,11 +102,8 @@ Result<Tasks> tasks_of(const cgroups::Group& group) {
   Tasks out;
   TRY_AS(const auto processes, group.processes());
   for (const pid_t pid : processes) {
-    TRY_AS(const std::string status, sys::read_file(fmt::format("/proc/{}/status", pid)));
-    for (const std::string_view line : split(status, '\n')) {
-      if (!line.starts_with("NSpid:")) continue;
-      if (const auto inside = parse_u64(words(line).back())) out[*inside] = pid;
-    }
+    TRY_AS(const auto pids, sys::namespace_pids(pid));
+    out[static_cast<uint64_t>(pids.back())] = pid;
   }
   return out;
 }

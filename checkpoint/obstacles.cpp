@@ -11,14 +11,11 @@
 #include "base/strings.h"
 #include "checkpoint/criu.h"
 #include "sys/files.h"
+#include "sys/process.h"
 
 namespace vz::checkpoint {
 
 namespace {
-
-std::string command_of(pid_t pid) {
-  return printable(trim(sys::read_file(fmt::format("/proc/{}/comm", pid)).value_or("?")));
-}
 
 std::optional<pid_t> parent_of(pid_t pid) {
   const auto text = sys::read_file(fmt::format("/proc/{}/stat", pid));
@@ -160,7 +157,7 @@ Result<std::vector<Obstacle>> obstacles(const runtime::Host& host, const runtime
                      .remedy = "it takes criu 4.1"});
   }
   for (Obstacle& o : out) {
-    o.command = command_of(o.pid);
+    o.command = sys::command_name(o.pid);
     o.unit = unit_of(o.pid);
   }
   return out;

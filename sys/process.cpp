@@ -174,6 +174,21 @@ std::optional<uint64_t> start_time(pid_t pid) {
   return fields.size() > 19 ? parse_u64(fields[19]) : std::nullopt;
 }
 
+Result<std::vector<pid_t>> namespace_pids(pid_t pid) {
+  TRY_AS(const std::string status, read_file(fmt::format("/proc/{}/status", pid)));
+  std::vector<pid_t> out;
+  for (const std::string_view line : split(status, '\n'))
+    if (line.starts_with("NSpid:"))
+      for (const std::string_view word : words(line.substr(6)))
+        if (const auto inside = parse_u64(word)) out.push_back(static_cast<pid_t>(*inside));
+  if (out.empty()) return fail(Code::system, "process {} has no PID", pid);
+  return out;
+}
+
+std::string command_name(pid_t pid) {
+  return printable(trim(read_file(fmt::format("/proc/{}/comm", pid)).value_or("?")));
+}
+
 Result<Forked> fork_process() {
   Forked f;
   f.pid = ::fork();

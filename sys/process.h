@@ -33,6 +33,10 @@ Result<bool> wait_ended(int pidfd, std::chrono::milliseconds timeout);
 std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point deadline);
 // Field 22 of /proc/PID/stat: with the PID it names one process for ever (boot). nullopt when there is none.
 std::optional<uint64_t> start_time(pid_t pid);
+// Its PIDs, in our PID namespace first and its own last: NSpid in proc_pid_status(5). Code::system when it has ended.
+Result<std::vector<pid_t>> namespace_pids(pid_t pid);
+// /proc/PID/comm, which the process may choose itself, printable; "?" when it has ended.
+std::string command_name(pid_t pid);
 // fork(2) whose child gets a pidfd kept by the parent; the child returns with pid 0.
 struct Forked {
   pid_t pid = -1;

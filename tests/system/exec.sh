@@ -74,6 +74,23 @@ ok exec2 101 'sleep 2003 >/dev/null 2>&1 &'
 ok exec2 101 'kill $(pidof sleep)'
 eventually 5 is_as_before
 
+step "vzpid: whose a process is"
+init=$(on_alpha sh -c '. /run/vz/101/state && echo "$INIT"')
+supervisor=$(on_alpha cat /run/vz/101/supervisor)
+ok exec2 101 'sleep 2004 >/dev/null 2>&1 & echo $! >/run/sleeper'
+sleeper=$(inside 101 cat /run/sleeper)
+sleeper_here=$(on_alpha sh -c "grep -l '^NSpid:.*[[:space:]]$sleeper\$' /proc/[0-9]*/status" | tr -dc '0-9\n' | head -n 1)
+listed=$(on_alpha vzpid -p "$init" "$supervisor" "$sleeper_here" 2147483647)
+assert_eq "$listed" "$(printf '%s\t%s\t%s\t%s\n' Pid CT/Pid CTID Name "$init" 1 101 init \
+  "$supervisor" "$supervisor" 0 vz-supervisor "$sleeper_here" "$sleeper" 101 sleep)"
+assert_eq "$(echo "  PID TTY $init" | on_alpha vzpid -)" "$(printf 'Pid\tCTID\tName\n%s\t101\tinit' "$init")" "from standard input"
+on_alpha vzpid -j "$sleeper_here" | python3 -c 'import json, sys
+assert json.load(sys.stdin) == [{"pid": '"$sleeper_here"', "ct_pid": '"$sleeper"', "ctid": 101, "name": "sleep"}]'
+! on_alpha vzpid 2>/dev/null || fail "vzpid without a PID ends well"
+! on_alpha vzpid 1 x1 2>/dev/null || fail "vzpid takes what is no PID"
+ok exec2 101 "kill $sleeper; rm /run/sleeper"
+eventually 5 is_as_before
+
 step "several at once"
 pids=()
 for i in 1 2 3 4 5 6 7 8; do
