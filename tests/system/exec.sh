@@ -79,7 +79,7 @@ init=$(on_alpha sh -c '. /run/vz/101/state && echo "$INIT"')
 supervisor=$(on_alpha cat /run/vz/101/supervisor)
 ok exec2 101 'sleep 2004 >/dev/null 2>&1 & echo $! >/run/sleeper'
 sleeper=$(inside 101 cat /run/sleeper)
-sleeper_here=$(on_alpha sh -c "grep -l '^NSpid:.*[[:space:]]$sleeper\$' /proc/[0-9]*/status" | tr -dc '0-9\n' | head -n 1)
+sleeper_here=$(on_alpha sh -c "grep -lE '^NSpid:\s+[0-9]+\s+$sleeper\$' /proc/[0-9]*/status" | tr -dc '0-9\n' | head -n 1)
 listed=$(on_alpha vzpid -p "$init" "$supervisor" "$sleeper_here" 2147483647)
 assert_eq "$listed" "$(printf '%s\t%s\t%s\t%s\n' Pid CT/Pid CTID Name "$init" 1 101 init \
   "$supervisor" "$supervisor" 0 vz-supervisor "$sleeper_here" "$sleeper" 101 sleep)"
