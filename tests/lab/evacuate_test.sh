@@ -45,7 +45,7 @@ assert_eq "$(on beta vzlist -Ho ctid,status -a | xargs)" "102 running 103 stoppe
 
 step "Ctrl-C ends those that are under way, and begins no more"
 on beta vzmigrate --evacuate alpha > /dev/null
-on alpha vzctl exec 102 'head -c 100m /dev/urandom > /root/large'
+for id in 101 102; do on alpha vzctl exec $id 'head -c 100m /dev/urandom > /root/large'; done
 status=0
 out=$(on alpha timeout -s INT 0.7 vzmigrate --evacuate --rsync=--bwlimit=2m beta 2>&1) || status=$?
 assert_contains "$out" "Cancelled by signal"
