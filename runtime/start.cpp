@@ -38,7 +38,7 @@ Result<InsidePlan> plan_inside(const Container& ct) {
 
 // host (supervisor)                                  container's init-to-be (new user, mnt, pid, ipc, uts)
 //   clone3 into the cgroup2 directory
-//   v1 groups, limits, id maps                       network namespace, which takes half as long as all the rest
+//   v1 groups, limits, id maps                       network namespace, which takes as long as all the others
 //   idmapped root                     kMapped    ->  v1 groups, cgroup namespace, pivot_root, mounts, /dev, /run
 //   network                           kRootReady <-  capabilities, seccomp
 //   state file                        kGo        ->  exec init
