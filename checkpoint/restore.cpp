@@ -109,10 +109,13 @@ Result<void> bring_network(const runtime::Container& ct, const OurPart& part, co
   return {};
 }
 
-// There is no way back from these two: what fails is told, and the CT runs.
-void appear(const runtime::Container& ct) {
+// There is no way back from these two: what fails is told, and the CT runs. A restored socket sends at once, and so has
+// asked in vain for its neighbour.
+void appear(const runtime::Container& ct, pid_t init) {
   if (auto seen = runtime::expose_network(ct); !seen)
     log::warn("CT {} runs, but: network: {}", ct.id, seen.error().text);
+  const auto netns = sys::open_ns(init, "net");
+  if (netns) (void)net::forget_unanswered(netns->get());
 }
 
 // Takes some milliseconds, so it waits until the programs run.
@@ -181,7 +184,7 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
       }
       appeared = true;
       undo.commit();
-      appear(ct);
+      appear(ct, init);
     }
     if (call.action == "post-resume") announce(ct, init);
     return {};

@@ -75,6 +75,10 @@ Result<bool> address_in_use(const config::IpAddress& address, const std::string&
 // Lets packets into NETNS again after a checkpoint whose CRIU was killed.
 Result<void> unlock(int netns);
 
+// What NETNS asked for while its links were not heard of: the next packet asks anew, instead of waiting for the
+// kernel's next try, a second later (retrans_time, arp(7)). What waited for the answers is dropped.
+Result<void> forget_unanswered(int netns);
+
 // Gratuitous ARP and unsolicited neighbour advertisements: for the CT's own links from inside NETNS, for routed
 // addresses from the host's uplinks. Sends once and waits for nobody; the frames are out some milliseconds before it
 // returns (the kernel takes its time to close a packet socket).

@@ -16,7 +16,7 @@ namespace vz::net {
 namespace {
 
 // Handles, positions and use counts are the kernel's; everything else is kept.
-const Kind kKinds[] = {
+const Kind kPartKinds[] = {
     {"nftables table", sizeof(nfgenmsg), {NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA}},
     {"nftables chain",
      sizeof(nfgenmsg),
@@ -39,13 +39,13 @@ const Kind kKinds[] = {
     {"nftables rule", sizeof(nfgenmsg), {NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA}},
 };
 
-struct Verbs {
+struct PartVerbs {
   int get, add;
 };
-constexpr Verbs kVerbs[] = {{NFT_MSG_GETTABLE, NFT_MSG_NEWTABLE}, {NFT_MSG_GETCHAIN, NFT_MSG_NEWCHAIN},
-                            {NFT_MSG_GETOBJ, NFT_MSG_NEWOBJ},     {NFT_MSG_GETFLOWTABLE, NFT_MSG_NEWFLOWTABLE},
-                            {NFT_MSG_GETSET, NFT_MSG_NEWSET},     {NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM},
-                            {NFT_MSG_GETRULE, NFT_MSG_NEWRULE}};
+constexpr PartVerbs kPartVerbs[] = {{NFT_MSG_GETTABLE, NFT_MSG_NEWTABLE}, {NFT_MSG_GETCHAIN, NFT_MSG_NEWCHAIN},
+                                    {NFT_MSG_GETOBJ, NFT_MSG_NEWOBJ},     {NFT_MSG_GETFLOWTABLE, NFT_MSG_NEWFLOWTABLE},
+                                    {NFT_MSG_GETSET, NFT_MSG_NEWSET},     {NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM},
+                                    {NFT_MSG_GETRULE, NFT_MSG_NEWRULE}};
 
 int type_of(int verb) { return NFNL_SUBSYS_NFTABLES << 8 | verb; }
 
@@ -84,7 +84,7 @@ Result<std::vector<Record>> list(Netlink& socket, RulesetPart part, const Messag
 
 Message list_request(RulesetPart part) {
   const nfgenmsg any{AF_UNSPEC, NFNETLINK_V0, 0};
-  return Message(type_of(kVerbs[static_cast<size_t>(part)].get), 0, any);
+  return Message(type_of(kPartVerbs[static_cast<size_t>(part)].get), 0, any);
 }
 
 Result<std::vector<Record>> list_all(Netlink& socket, RulesetPart part) {
@@ -123,7 +123,7 @@ Result<std::vector<Record>> list_elements(Netlink& socket, const Record& set) {
 }
 
 Message add_request(RulesetPart part, const Record& r, int flags, size_t more_room = 0) {
-  return record_message(type_of(kVerbs[static_cast<size_t>(part)].add), NLM_F_CREATE | flags, r, more_room);
+  return record_message(type_of(kPartVerbs[static_cast<size_t>(part)].add), NLM_F_CREATE | flags, r, more_room);
 }
 
 // A table that goes away with the process that made it would do so when this socket is closed.
@@ -185,7 +185,7 @@ uint32_t protocol_register(const std::string& name, const Attributes& data) {
 
 }  // namespace
 
-const Kind& ruleset_kind(RulesetPart part) { return kKinds[static_cast<size_t>(part)]; }
+const Kind& ruleset_kind(RulesetPart part) { return kPartKinds[static_cast<size_t>(part)]; }
 
 std::optional<CompatProtocol> compat_protocol(const Record& rule) {
   const std::string* list = rule.find(NFTA_RULE_EXPRESSIONS);
