@@ -22,6 +22,7 @@
 #include "migrate/steps.h"
 #include "migrate/terms.h"
 #include "migrate/watchdog.h"
+#include "net/hold.h"
 #include "runtime/cleanup.h"
 #include "runtime/start.h"
 #include "runtime/stop.h"
@@ -229,6 +230,14 @@ Result<void> claim(const Reception& r) {
   return {};
 }
 
+// The source's next word, as a rule: what came for the guest in the freeze. From one that died nothing comes.
+Result<void> take_packets(const Reception& r) {
+  TRY(r.wire.wait(1s));
+  TRY_AS(const std::string packets, r.wire.expect("packets"));
+  net::deliver(r.network, packets);
+  return {};
+}
+
 // What is ours is told, and free for other commands; the record goes when the source has heard of it. Its memory may
 // still be on its way.
 Result<void> tell_released(Reception& r) {
@@ -236,6 +245,7 @@ Result<void> tell_released(Reception& r) {
   at(r.host, "released");
   r.lock.reset();
   (void)r.wire.send("released");  // a source that does not hear it asks
+  if (r.offer->online) (void)take_packets(r);
   if (r.pages.wanted()) {
     r.pages.release();
     if (auto whole = r.pages.finish(); !whole) log::error("{}", whole.error().text);  // it was killed
@@ -326,6 +336,7 @@ Result<void> on_message(Reception& r, const Message& m) {
   if (m.verb == "offer") return on_offer(r, m.body);
   if (m.verb == "prepare") return on_prepare(r, m.body);
   if (m.verb.starts_with("image ")) return on_image(r, m.verb.substr(6), m.body);
+  if (m.verb == "packets" && r.released) return {};  // too late for them
   if (m.verb == "forget" && r.released) {
     TRY(state::forget_move(r.host.paths, r.ct.id, r.move));
     at(r.host, "forgotten");

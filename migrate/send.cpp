@@ -29,6 +29,7 @@
 #include "migrate/terms.h"
 #include "migrate/times.h"
 #include "migrate/watchdog.h"
+#include "net/hold.h"
 #include "runtime/cleanup.h"
 #include "runtime/start.h"
 #include "runtime/status.h"
@@ -61,6 +62,7 @@ struct Departure {
   uint64_t to_copy{};                                                 // bytes of the private area; 0: copied once
   uint64_t to_dump{};                                                 // bytes of memory, when it was offered
   std::string copied{};                                               // memory: the last round's name
+  net::Hold hold{};                                                   // packets that come in the freeze
 };
 
 Result<Offer> make_offer(Departure& m) {
@@ -205,7 +207,7 @@ Result<void> hand_over(const Departure& m, std::string_view word) {
 }
 
 // The last word of a live move. Once it is given, only the cgroup's freezer holds the CT if criu dies.
-Result<void> hand_over_frozen(const Departure& m) {
+Result<void> hand_over_frozen(Departure& m) {
   TRY(m.peer.wire().send("complete"));
   if (m.goes_on_at) TRY(m.peer.wire().wait(sys::time_left(*m.goes_on_at)));
   TRY(m.peer.wire().expect("ready"));
@@ -213,7 +215,17 @@ Result<void> hand_over_frozen(const Departure& m) {
   TRY_AS(cgroups::Group group, runtime::group_of(m.ct));
   (void)group.freeze(0ms);
   TRY(hand_over(m, "commit"));
+  (void)m.peer.wire().send("packets", m.hold.take());
   return {};
+}
+
+// They are not worth a failure.
+void hold_packets(Departure& m) {
+  auto hold = net::Hold::begin(m.live.network);
+  if (hold)
+    m.hold = std::move(*hold);
+  else
+    log::detail("packets that come in the freeze are lost: {}", hold.error().text);
 }
 
 // --lazy: sends the memory, from before the restore, which needs some, to when the last page is over. A process of
@@ -235,10 +247,11 @@ Result<void> serve_memory(const Departure& m, const std::string& images, int cha
 //     criu dumps; images in another child          ->
 //     the first image last, "complete"             ->  criu restores; files written back to the disk
 //     "commit"                                     <-  "ready"
-//   the CT ends here                               <-  "released"
+//   "packets"; the CT ends here                    <-  "released"
 //
-// Neighbours that still send here find nobody at home: this host then asks for the address itself, keeps the packets
-// that wait for the answer, and passes them on as soon as the destination announces it.
+// Neighbours that still send here find nobody at home. For a routed address this host then asks itself, keeps the
+// packets that wait for the answer, and passes them on as soon as the destination announces it; for a link in a bridge
+// we keep them ("packets", last of all).
 Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
   ImageSender sender(m.peer.wire(), images);
   timespec frozen_at{};
@@ -260,6 +273,7 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
     frozen_at = change_clock();
     if (m.options.max_freeze) m.goes_on_at = std::chrono::steady_clock::now() + *m.options.max_freeze;
     TRY(runtime::hide_network(m.live));
+    hold_packets(m);
     at(m.host, "frozen");
     return copy.begin([&](int) { return copy_changes(m, m.copied_at); });
   };
@@ -408,8 +422,8 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
   if (!moved) {
     const auto record = state::load_move(host.paths, ct.id, m.move);
     if (record && record->state == state::MoveState::moving)
-      (void)go_on(host, ct);  // first of all; recover() tells why not
-    peer.reset();             // the other side undoes what it has, and ends
+      if (go_on(host, ct)) net::deliver(live.network, m.hold.take());  // first of all; recover() tells why not
+    peer.reset();                                                      // the other side undoes what it has, and ends
     if (auto recovered = recover(host, ct.id); !recovered) {
       watchdog.leave_to_it();
       log::error("{}", recovered.error().text);
