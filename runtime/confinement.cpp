@@ -16,7 +16,7 @@ constexpr std::string_view kDropped[] = {"sys_module",    "sys_rawio", "sys_time
                                          "audit_control", "bpf",       "perfmon"};
 
 // CRIU dumps nested mount namespaces only. systemd takes EPERM as "the container manager prohibits it" and starts the
-// service without (ProtectHostname=, PrivateNetwork=, PrivateUsers= ...).
+// service without (ProtectHostname=, PrivateNetwork= ...), but for PrivateUsers=, see run_files().
 constexpr uint64_t kNestedNamespaces =
     CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWCGROUP;
 constexpr uint64_t kNewTime = 0x80;  // CLONE_NEWTIME shares its bit with clone's exit signal: unshare only
@@ -115,7 +115,9 @@ const std::vector<SeedFile>& run_files() {
   // A restored pressure-stall trigger is readable for ever: systemd would spin in its event loop and never run a job
   // again. (Service managers below it get the same by the environment of init.)
   static const std::vector<SeedFile> files = {
-      {"/run/systemd/system.conf.d/00-vessel.conf", "[Manager]\nDefaultMemoryPressureWatch=off\n"}};
+      {"/run/systemd/system.conf.d/00-vessel.conf", "[Manager]\nDefaultMemoryPressureWatch=off\n"},
+      // Without its user namespace systemd does not start such a service at all (Debian's redis-server).
+      {"/run/systemd/system/service.d/zz-vessel.conf", "[Service]\nPrivateUsers=no\n"}};
   return files;
 }
 
