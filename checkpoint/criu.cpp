@@ -133,7 +133,7 @@ Result<std::string> criu_version(const std::string& program) {
 Result<void> run_criu(const runtime::Host& host, const CriuRun& run) {
   TRY_AS(std::string program, criu_program(host));
   HookSocket socket;
-  sys::Program command{.argv = command_line(program, run)};
+  sys::Program command{.argv = command_line(program, run), .env = run.env};
   if (run.hook) {
     TRY_AS(socket, listen_for_hooks());
     command.env.push_back("VESSEL_HOOK=" + socket.name);

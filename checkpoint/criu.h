@@ -36,7 +36,8 @@ struct CriuRun {
   // and is never killed half-way while it obeys; see run_criu().
   bool tree_lives = false;
   std::function<Result<void>()> before_exec;
-  std::vector<int> inherit;  // descriptors that stay open, under the same numbers
+  std::vector<std::string> env;  // added to ours, "NAME=value"
+  std::vector<int> inherit;      // descriptors that stay open, under the same numbers
   std::chrono::milliseconds timeout = std::chrono::hours(1);
 };
 // Runs criu to its end, answering hooks meanwhile. On failure the error carries the hook's own error or the first

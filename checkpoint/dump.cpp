@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "checkpoint/bound_sockets.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
 #include "checkpoint/images.h"
@@ -26,6 +27,9 @@ Result<void> save_our_part(const runtime::Container& ct, const state::Running& r
   TRY_AS(cgroups::Group group, runtime::group_of(ct));
   TRY_AS(auto tree, group.guest_tree(ct.ids.first), "cgroups");
   TRY(sys::replace_file(fmt::format("{}/{}", dir, kCgroupFile), print_tree(tree), 0600));
+  TRY_AS(const auto pids, group.processes());
+  TRY_AS(const auto sockets, bound_sockets(pids));
+  if (!sockets.empty()) TRY(sys::replace_file(fmt::format("{}/{}", dir, kSocketsFile), print_sockets(sockets), 0600));
   return sys::replace_file(fmt::format("{}/{}", dir, kSinceFile), std::to_string(running.since), 0600);
 }
 

@@ -17,6 +17,8 @@ constexpr std::string_view kSinceFile = "vessel-since";          // seconds sinc
 constexpr std::string_view kCgroupFile = "vessel-cgroups";
 // CTID.conf with what was set without --save; absent: nothing was
 constexpr std::string_view kConfFile = "vessel-live.conf";
+// print_sockets(), see bound_sockets.h; absent: there are none
+constexpr std::string_view kSocketsFile = "vessel-sockets.json";
 
 std::string print_tree(const std::vector<cgroups::Group::Directory>& tree);
 // Code::invalid on malformed text. A peer may have written it: what paths, ids and settings may be is checked where

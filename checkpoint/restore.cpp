@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/rollback.h"
 #include "base/strings.h"
+#include "checkpoint/bound_sockets.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
 #include "checkpoint/images.h"
@@ -29,6 +30,7 @@ using sys::UniqueFd;
 struct OurPart {
   std::string network;
   std::vector<cgroups::Group::Directory> tree;
+  std::vector<BoundSocket> sockets;
   int64_t since = 0;
 };
 
@@ -37,6 +39,9 @@ Result<OurPart> load_our_part(const std::string& dir) {
   TRY_AS(part.network, sys::read_file(fmt::format("{}/{}", dir, kNetFile)));
   TRY_AS(std::string tree, sys::read_file(fmt::format("{}/{}", dir, kCgroupFile)));
   TRY_AS(part.tree, parse_tree(tree));
+  if (const auto sockets = sys::read_file(fmt::format("{}/{}", dir, kSocketsFile))) {
+    TRY_AS(part.sockets, parse_sockets(*sockets));
+  }
   const auto since = sys::read_file(fmt::format("{}/{}", dir, kSinceFile));
   part.since = since ? static_cast<int64_t>(parse_u64(trim(*since)).value_or(0)) : 0;
   return part;
@@ -77,12 +82,13 @@ Result<runtime::Container> as_dumped(const runtime::Host& host, const runtime::C
   return ct;
 }
 
-CriuRun restore_run(const runtime::Container& ct, const RestoreOptions& options) {
+CriuRun restore_run(const runtime::Container& ct, const OurPart& part, const RestoreOptions& options) {
   CriuRun run;
   run.args = {"restore", "--restore-detached", "--restore-sibling", "--root", ct.area.root_dir};
-  for (const auto& part : {common_options(), restore_externals()})
-    run.args.insert(run.args.end(), part.begin(), part.end());
+  for (const auto& more : {common_options(), restore_externals()})
+    run.args.insert(run.args.end(), more.begin(), more.end());
   if (options.lazy_pages) run.args.emplace_back("--lazy-pages");
+  if (!part.sockets.empty()) run.env.push_back(placeholders(part.sockets));
   run.image_dir = options.dir;
   run.log_name = "restore.log";
   if (options.images_follow) run.timeout = std::chrono::hours(48);  // the dump's time, and the network's
@@ -124,6 +130,14 @@ void announce(const runtime::Container& ct, pid_t init) {
   if (netns) (void)net::announce(ct.network, netns->get());
 }
 
+void show_sockets(const runtime::Container& ct, const OurPart& part, const cgroups::Group& group) {
+  if (part.sockets.empty()) return;
+  const auto pids = group.processes();
+  if (!pids) return;
+  if (auto bound = bind_again(part.sockets, *pids); !bound)
+    log::warn("CT {}: a service may not find one of its sockets: {}", ct.id, bound.error().text);
+}
+
 Result<void> record(const runtime::Host& host, const runtime::Container& ct, const OurPart& part, pid_t init) {
   state::Running running;
   running.init = init;
@@ -161,7 +175,7 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
   pid_t init = 0;
   bool appeared = false;
   Result<void> released;
-  CriuRun run = restore_run(ct, options);
+  CriuRun run = restore_run(ct, part, options);
   run.before_exec = [&] { return see_root(host, ct, options.dir, tree.get()); };
   run.last_word = "pre-resume";
   run.hook = [&](const HookCall& call) -> Result<void> {
@@ -172,6 +186,7 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
     // criu has put init into its group by way of the tree's root; the others, and watches on these files, are to come.
     if (call.action == "post-setup-namespaces") return group.set_guest_tree(part.tree, ct.ids.first);
     if (call.action == "post-restore") {  // the last stage that can still say no
+      show_sockets(ct, part, group);
       TRY(record(host, ct, part, init));
       return options.before_release ? options.before_release() : Result<void>();
     }

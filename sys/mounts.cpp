@@ -53,6 +53,14 @@ Result<void> ignore_setuid(const std::string& path) {
   return {};
 }
 
+Result<void> make_read_only(const std::string& path) {
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_RDONLY;
+  if (::syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, &attr, sizeof attr) != 0)
+    return fail_sys(errno, "mount '{}' read-only", path);
+  return {};
+}
+
 Result<void> attach(int tree_fd, const std::string& target) {
   if (::syscall(SYS_move_mount, tree_fd, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return fail_sys(errno, "attach a mount to '{}'", target);

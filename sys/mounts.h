@@ -22,6 +22,8 @@ Result<UniqueFd> clone_tree(const std::string& path);
 Result<void> set_idmap(int tree_fd, int user_ns_fd);
 // Programs at PATH run as who starts them, whatever their mode and capabilities.
 Result<void> ignore_setuid(const std::string& path);
+// The mount at PATH, and nothing else of it changes.
+Result<void> make_read_only(const std::string& path);
 Result<void> attach(int tree_fd, const std::string& target);
 Result<void> make_private(const std::string& path);  // and everything below
 Result<void> umount(const std::string& path);        // busy is an error
