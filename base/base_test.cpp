@@ -59,6 +59,11 @@ TEST_CASE("strings") {
   CHECK(!parse_u64("-1"));
   CHECK(!parse_u64(""));
   CHECK(!parse_u64("1 "));
+  CHECK(parse_hex("7fFF") == 0x7fff);
+  CHECK(parse_hex("ffffffffffffffff") == UINT64_MAX);
+  CHECK(!parse_hex("10000000000000000"));
+  CHECK(!parse_hex("0x1"));
+  CHECK(!parse_hex(""));
   CHECK(shell_quote("it's") == "'it'\\''s'");
   CHECK(printable("a\x1b[") == "a\\x1b[");
 }

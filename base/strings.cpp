@@ -59,12 +59,15 @@ std::string to_upper(std::string_view s) {
   return map_chars(s, [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
 }
 
-std::optional<uint64_t> parse_u64(std::string_view s) {
+static std::optional<uint64_t> parse_digits(std::string_view s, int base) {
   uint64_t value = 0;
-  const auto [end, err] = std::from_chars(s.data(), s.data() + s.size(), value);
+  const auto [end, err] = std::from_chars(s.data(), s.data() + s.size(), value, base);
   if (err != std::errc() || end != s.data() + s.size()) return std::nullopt;
   return value;
 }
+
+std::optional<uint64_t> parse_u64(std::string_view s) { return parse_digits(s, 10); }
+std::optional<uint64_t> parse_hex(std::string_view s) { return parse_digits(s, 16); }
 
 std::optional<uint64_t> find_number(std::string_view text, std::string_view key) {
   for (const std::string_view line : split(text, '\n'))

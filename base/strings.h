@@ -19,6 +19,8 @@ std::string to_lower(std::string_view s);
 std::string to_upper(std::string_view s);
 // Decimal digits only, no sign, no white space; nullopt on anything else and on overflow.
 std::optional<uint64_t> parse_u64(std::string_view s);
+// Hexadecimal digits only, otherwise as above.
+std::optional<uint64_t> parse_hex(std::string_view s);
 // The number behind KEY in "key 1\nother 2 kB\n".
 std::optional<uint64_t> find_number(std::string_view text, std::string_view key);
 std::string replace_all(std::string s, std::string_view from, std::string_view to);

@@ -9,32 +9,15 @@
 
 #include "base/strings.h"
 #include "sys/files.h"
+#include "sys/maps.h"
 #include "sys/process.h"
 
 namespace vz::checkpoint {
 
 namespace {
 
-std::optional<uint64_t> parse_hex(std::string_view text) {
-  uint64_t v = 0;
-  for (const char c : text) {
-    const size_t digit = std::string_view("0123456789abcdef").find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    v = v << 4 | digit;
-  }
-  return text.empty() ? std::nullopt : std::optional(v);
-}
-
-// "ADDRESS-END rw-p OFFSET DEVICE INODE [NAME]"
-std::optional<Range> parse_mapping(std::string_view line) {
-  const auto parts = words(line);
-  if (parts.size() < 5 || parts[1].size() != 4 || parts[1][3] != 'p' || parts[4] != "0") return std::nullopt;
-  if (parts.size() > 5 && parts[5].starts_with("[v")) return std::nullopt;  // vdso, vvar, vsyscall
-  const size_t dash = parts[0].find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  const auto begin = parse_hex(parts[0].substr(0, dash)), end = parse_hex(parts[0].substr(dash + 1));
-  if (!begin || !end || *end <= *begin) return std::nullopt;
-  return Range{*begin, (*end - *begin) / kPage};
+bool lazy(const sys::Mapping& m) {
+  return m.modes[3] == 'p' && m.inode == "0" && !m.name.starts_with("[v");  // vdso, vvar, vsyscall
 }
 
 // PAGEMAP_SCAN (Linux 6.7, Documentation/admin-guide/mm/pagemap.rst): skips what is empty, however large it is.
@@ -110,8 +93,8 @@ Result<Tasks> tasks_of(const cgroups::Group& group) {
 
 std::vector<Range> lazy_mappings(std::string_view maps) {
   std::vector<Range> out;
-  for (const std::string_view line : split(maps, '\n'))
-    if (const auto mapping = parse_mapping(line)) out.push_back(*mapping);
+  for (const sys::Mapping& m : sys::parse_maps(maps))
+    if (lazy(m)) out.push_back({m.begin, (m.end - m.begin) / kPage});
   return out;
 }
 

@@ -11,12 +11,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 
 #include "base/strings.h"
 #include "migrate/changes.h"
 #include "sys/files.h"
+#include "sys/maps.h"
 
 namespace vz::migrate {
 
@@ -27,26 +27,18 @@ constexpr uint64_t kWatched = kNames | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB
 
 constexpr std::string_view kDeleted = " (deleted)";
 
-std::optional<unsigned> parse_hex(std::string_view text) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
 }  // namespace
 
 std::vector<SharedMapping> shared_mappings(std::string_view maps) {
   std::vector<SharedMapping> out;
-  for (const std::string_view line : split(maps, '\n')) {
-    const auto parts = words(line);
-    if (parts.size() < 6 || parts[1].size() != 4 || parts[1][1] != 'w' || parts[1][3] != 's') continue;
-    const size_t colon = parts[3].find(':');
+  for (const sys::Mapping& m : sys::parse_maps(maps)) {
+    if (m.modes[1] != 'w' || m.modes[3] != 's' || m.name.empty()) continue;
+    const size_t colon = m.device.find(':');
     if (colon == std::string_view::npos) continue;
-    const auto major = parse_hex(parts[3].substr(0, colon)), minor = parse_hex(parts[3].substr(colon + 1));
-    const auto inode = parse_u64(parts[4]);
-    if (!major || !minor || !inode || *inode == 0) continue;
-    const size_t path = static_cast<size_t>(parts[5].data() - line.data());  // to the end: it may have blanks
-    out.push_back({*major, *minor, *inode, std::string(line.substr(path))});
+    const auto major = parse_hex(m.device.substr(0, colon)), minor = parse_hex(m.device.substr(colon + 1));
+    const auto inode = parse_u64(m.inode);
+    if (!major || !minor || *major > UINT32_MAX || *minor > UINT32_MAX || !inode || *inode == 0) continue;
+    out.push_back({static_cast<unsigned>(*major), static_cast<unsigned>(*minor), *inode, std::string(m.name)});
   }
   return out;
 }
