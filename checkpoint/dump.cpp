@@ -10,6 +10,7 @@
 #include "checkpoint/bound_sockets.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
+#include "checkpoint/foothold.h"
 #include "checkpoint/images.h"
 #include "checkpoint/obstacles.h"
 #include "checkpoint/pre_dump.h"
@@ -28,6 +29,7 @@ Result<void> save_our_part(const runtime::Container& ct, const state::Running& r
   TRY_AS(auto tree, group.guest_tree(ct.ids.first), "cgroups");
   TRY(sys::replace_file(fmt::format("{}/{}", dir, kCgroupFile), print_tree(tree), 0600));
   TRY_AS(const auto pids, group.processes());
+  give_footholds(pids);
   TRY_AS(const auto sockets, bound_sockets(pids));
   if (!sockets.empty()) TRY(sys::replace_file(fmt::format("{}/{}", dir, kSocketsFile), print_sockets(sockets), 0600));
   return sys::replace_file(fmt::format("{}/{}", dir, kSinceFile), std::to_string(running.since), 0600);

@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "checkpoint/criu.h"
+#include "checkpoint/foothold.h"
 #include "checkpoint/images.h"
 #include "sys/files.h"
 
@@ -51,6 +52,9 @@ Result<uint64_t> pre_dump(const runtime::Host& host, const runtime::Container& c
                           const std::string& parent) {
   const auto running = state::running(host.paths, ct.id);
   if (!running) return fail(Code::not_running, "CT {} stopped meanwhile", ct.id);
+  TRY_AS(const cgroups::Group group, runtime::group_of(ct));
+  TRY_AS(const auto pids, group.processes());
+  give_footholds(pids);
   CriuRun run;
   // "read": memory is read while the guest runs on, not spliced into pipes while it stands still.
   run.args = {"pre-dump", "-t", std::to_string(running->init), "--pre-dump-mode", "read"};
