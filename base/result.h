@@ -66,8 +66,9 @@ enum class Code {
   connect_failed,  // the other host
   copy_failed,
   cpu_mismatch,  // the other host's CPU lacks what running programs may use
+  applyconfig_failed,
 };
-constexpr Code kLastCode = Code::cpu_mismatch;
+constexpr Code kLastCode = Code::applyconfig_failed;
 
 struct Error {
   Code code = Code::system;

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <map>
+
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/command.h"
@@ -16,11 +19,29 @@ std::vector<Option> with_parameters(std::initializer_list<Option> more) {
   return out;
 }
 
-std::vector<config::Change> changes_of(const Parsed& parsed) {
+// What may follow --ifname.
+constexpr std::string_view kInterfaceParts[] = {"mac", "host_ifname", "host_mac", "bridge", "mac_filter"};
+
+Result<std::vector<config::Change>> changes_of(const Parsed& parsed) {
   std::vector<config::Change> out;
-  for (const Parsed::Item& i : parsed.items)
+  for (const Parsed::Item& i : parsed.items) {
     if (const config::Param* p = config::find_option(i.name)) out.push_back({p, i.value});
+    if (std::find(std::begin(kInterfaceParts), std::end(kInterfaceParts), i.name) == std::end(kInterfaceParts))
+      continue;
+    if (out.empty() || out.back().param->option != "ifname" || i.value.find_first_of(",;") != std::string::npos)
+      return fail(Code::usage, "--{} follows --ifname, and has one value", i.name);
+    out.back().value += fmt::format(",{}={}", i.name, i.value);
+  }
   return out;
+}
+
+// One warning for all that share a reason. There is none for an effect that was never asked for: of what is in a file.
+void tell_without_effect(const std::vector<config::Change>& changes) {
+  std::map<std::string_view, std::vector<std::string>> options;
+  for (const config::Change& c : changes)
+    if (!c.param->no_effect.empty()) options[c.param->no_effect].push_back(fmt::format("--{}", c.param->option));
+  for (const auto& [why, names] : options)
+    log::warn("{} {} kept, but without effect: {}", join(names, ", "), names.size() == 1 ? "is" : "are", why);
 }
 
 Result<int> run_create(Context& ctx) {
@@ -28,13 +49,14 @@ Result<int> run_create(Context& ctx) {
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
   for (Parsed::Item& i : parsed.items)
     if (i.name == "ve_layout" || i.name == "velayout") i.name = "layout";
+  TRY_AS(const auto changes, changes_of(parsed));
   runtime::CreateOptions create;
   create.sample = parsed.value("config");
   create.ostemplate = parsed.value("ostemplate");
   create.apply = [&](config::File& file) -> Result<void> {
     config::CtSpec spec;
     config::load(file, ctx.id, spec);
-    TRY(runtime::change_file(file, spec, changes_of(parsed)));
+    TRY(runtime::change_file(file, spec, changes));
     return {};
   };
   auto ct = runtime::create(ctx.host, ctx.id, create);
@@ -42,13 +64,42 @@ Result<int> run_create(Context& ctx) {
     log::error("{}", ct.error().text);
     return Error{ct.error().code, 0, "Creation of container private area failed"};
   }
+  tell_without_effect(changes);
   return 0;
 }
 
+// What a sample says of limits and the like. What makes a CT this one it keeps, and lists (addresses, interfaces) too.
+Result<std::vector<config::Change>> changes_of_sample(const runtime::Host& host, const std::string& name) {
+  constexpr std::string_view kOwn[] = {"NAME",    "DESCRIPTION", "HOSTNAME", "OSTEMPLATE", "OSTEMPLATE_DIGEST",
+                                       "VE_ROOT", "VE_PRIVATE",  "VE_LAYOUT"};
+  auto sample = runtime::read_sample(host, name);
+  if (!sample) return std::move(sample).error().with_code(Code::applyconfig_failed);
+  std::vector<config::Change> out;
+  for (const auto& [key, value] : sample->entries()) {
+    const config::Param* p = config::find_key(key);
+    const bool own = std::find(std::begin(kOwn), std::end(kOwn), key) != std::end(kOwn);
+    if (p && !p->repeatable && !own) out.push_back({p, value});
+  }
+  return out;
+}
+
 Result<int> run_set(Context& ctx) {
-  const auto options = with_parameters({{"save"}, {"force"}, {"setmode", true}});
+  const auto options = with_parameters({{"save"},
+                                        {"force"},
+                                        {"setmode", true},
+                                        {"applyconfig", true},
+                                        {"mac", true},
+                                        {"host_ifname", true},
+                                        {"host_mac", true},
+                                        {"bridge", true},
+                                        {"mac_filter", true}});
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
-  const auto changes = changes_of(parsed);
+  std::vector<config::Change> changes;
+  if (const auto sample = parsed.value("applyconfig")) {
+    TRY_AS(changes, changes_of_sample(ctx.host, *sample));
+  }
+  TRY_AS(const auto typed, changes_of(parsed));
+  changes.insert(changes.end(), typed.begin(), typed.end());
   if (changes.empty()) return fail(Code::usage, "Nothing to set (see vzctl set --help)");
   auto ct = container(ctx);
   if (!ct && ct.error().code == Code::no_ct_config && parsed.has("save")) {
@@ -57,6 +108,7 @@ Result<int> run_set(Context& ctx) {
   }
   if (!ct) return std::move(ct).error();
   TRY(runtime::set(ctx.host, *ct, changes, {.save = parsed.has("save")}));
+  tell_without_effect(typed);
   return 0;
 }
 
@@ -70,7 +122,7 @@ constinit const Command kCreate = {.name = "create",
                                    .takes_parameters = true,
                                    .run = run_create};
 constinit const Command kSet = {.name = "set",
-                                .args = "--PARAMETER VALUE... [--save]",
+                                .args = "--PARAMETER VALUE... [--applyconfig SAMPLE] [--save]",
                                 .summary = "change it, live where possible",
                                 .lock_status = "setting",
                                 .needs_config = false,

@@ -45,6 +45,7 @@ constexpr std::pair<Code, int> kExitCodes[] = {
     {Code::name_conflict, 131},
     {Code::config_save_failed, 139},
     {Code::config_sample_missing, 82},
+    {Code::applyconfig_failed, 109},
     {Code::template_missing, 91},
     {Code::template_unset, 29},
     {Code::checkpoint_failed, 16},

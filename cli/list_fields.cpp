@@ -4,7 +4,9 @@
 #include <time.h>
 
 #include <algorithm>
+#include <list>
 
+#include "base/literal.h"
 #include "base/strings.h"
 
 namespace vz::cli {
@@ -107,8 +109,13 @@ struct Bean {
   std::optional<config::BarrierLimit> limits;
 };
 
+// A running container without a limit has one that is not reached.
+std::optional<config::BarrierLimit> in_force(const Listed& c, const std::optional<config::BarrierLimit>& configured) {
+  return configured || !c.running ? configured : config::BarrierLimit();
+}
+
 Bean numproc_bean(const Listed& c) {
-  Bean b{{}, {}, {}, c.ct.spec.numproc};
+  Bean b{{}, {}, {}, in_force(c, c.ct.spec.numproc)};
   if (const auto& u = c.usage()) {
     b.held = u->pids;
     b.failcnt = u->pids_failures;
@@ -117,7 +124,7 @@ Bean numproc_bean(const Listed& c) {
 }
 
 Bean physpages_bean(const Listed& c) {
-  Bean b{{}, {}, {}, c.ct.spec.physpages};
+  Bean b{{}, {}, {}, in_force(c, c.ct.spec.physpages)};
   if (const auto& u = c.usage()) {
     b.held = u->memory / kPage;
     b.maxheld = u->memory_max / kPage;
@@ -127,9 +134,19 @@ Bean physpages_bean(const Listed& c) {
 }
 
 Bean swappages_bean(const Listed& c) {
-  Bean b{{}, {}, {}, c.ct.spec.swappages};
+  Bean b{{}, {}, {}, in_force(c, c.ct.spec.swappages)};
   if (const auto& u = c.usage()) b.held = u->swap / kPage;
   return b;
+}
+
+// One that the kernel does not count: what is configured of it.
+template <Literal Key>
+Bean kept_bean(const Listed& c) {
+  std::optional<config::BarrierLimit> limits;
+  const auto at = c.ct.spec.kept.find(Key.view());
+  if (at != c.ct.spec.kept.end())
+    if (auto parsed = config::parse_barrier_limit(at->second, 1)) limits = *parsed;
+  return {{}, {}, {}, in_force(c, limits)};
 }
 
 Number barrier(const Bean& b) { return b.limits ? Number(b.limits->barrier) : std::nullopt; }
@@ -146,21 +163,62 @@ Json bean_json(const Listed& c) {
           {"failcnt", b.failcnt.value_or(0)}};
 }
 
-template <auto Get>
-constexpr Field bean(std::string_view name, std::string_view header) {
-  return {name, header, 10, true, [](const Listed& c) { return text_of(Get(c).held); }, bean_json<Get>};
-}
-template <auto Get, auto Part>
-constexpr Field bean_part(std::string_view name, std::string_view header) {
-  return {name,
-          header,
-          10,
-          false,
-          [](const Listed& c) { return text_of(Part(Get(c))); },
-          [](const Listed& c) { return json_of(Part(Get(c))); }};
-}
+Number held(const Bean& b) { return b.held; }
 Number maxheld(const Bean& b) { return b.maxheld; }
 Number failcnt(const Bean& b) { return b.failcnt; }
+
+template <auto Get, auto Part>
+std::string part_text(const Listed& c) {
+  return text_of(Part(Get(c)));
+}
+template <auto Get, auto Part>
+Json part_json(const Listed& c) {
+  return json_of(Part(Get(c)));
+}
+
+// Five columns: NAME, and NAME.m and so on. Their names live as long as the program.
+template <auto Get>
+void add_bean(std::vector<Field>& out, const char* name, const char* header,
+              std::string (*text)(const Listed&) = part_text<Get, held>) {
+  static std::list<std::string> names;
+  const auto part = [](const std::string& made) -> std::string_view { return names.emplace_back(made); };
+  out.push_back({name, header, 10, true, text, bean_json<Get>});
+  const auto add = [&](const char* suffix, auto show, auto value) {
+    out.push_back({part(name + std::string(".") + suffix), part(header + std::string(".") + to_upper(suffix)), 10,
+                   false, show, value});
+  };
+  add("m", part_text<Get, maxheld>, part_json<Get, maxheld>);
+  add("b", part_text<Get, barrier>, part_json<Get, barrier>);
+  add("l", part_text<Get, limit>, part_json<Get, limit>);
+  add("f", part_text<Get, failcnt>, part_json<Get, failcnt>);
+}
+
+// In the order of /proc/user_beancounters.
+std::vector<Field> bean_fields() {
+  std::vector<Field> out;
+  add_bean<kept_bean<"KMEMSIZE">>(out, "kmemsize", "KMEMSIZE");
+  add_bean<kept_bean<"LOCKEDPAGES">>(out, "lockedpages", "LOCKEDP");
+  add_bean<kept_bean<"PRIVVMPAGES">>(out, "privvmpages", "PRIVVMP");
+  add_bean<kept_bean<"SHMPAGES">>(out, "shmpages", "SHMP");
+  add_bean<numproc_bean>(out, "numproc", "NPROC", [](const Listed& c) { return text_of(c.pids()); });
+  add_bean<physpages_bean>(out, "physpages", "PHYSP");
+  add_bean<kept_bean<"VMGUARPAGES">>(out, "vmguarpages", "VMGUARP");
+  add_bean<kept_bean<"OOMGUARPAGES">>(out, "oomguarpages", "OOMGUARP");
+  add_bean<kept_bean<"NUMTCPSOCK">>(out, "numtcpsock", "NTCPSOCK");
+  add_bean<kept_bean<"NUMFLOCK">>(out, "numflock", "NFLOCK");
+  add_bean<kept_bean<"NUMPTY">>(out, "numpty", "NPTY");
+  add_bean<kept_bean<"NUMSIGINFO">>(out, "numsiginfo", "NSIGINFO");
+  add_bean<kept_bean<"TCPSNDBUF">>(out, "tcpsndbuf", "TCPSNDB");
+  add_bean<kept_bean<"TCPRCVBUF">>(out, "tcprcvbuf", "TCPRCVB");
+  add_bean<kept_bean<"OTHERSOCKBUF">>(out, "othersockbuf", "OTHSOCKB");
+  add_bean<kept_bean<"DGRAMRCVBUF">>(out, "dgramrcvbuf", "DGRAMRB");
+  add_bean<kept_bean<"NUMOTHERSOCK">>(out, "numothersock", "NOTHSOCK");
+  add_bean<kept_bean<"DCACHESIZE">>(out, "dcachesize", "DCACHESZ");
+  add_bean<kept_bean<"NUMFILE">>(out, "numfile", "NFILE");
+  add_bean<kept_bean<"NUMIPTENT">>(out, "numiptent", "NIPTENT");
+  add_bean<swappages_bean>(out, "swappages", "SWAPP");
+  return out;
+}
 
 // ---- disk ---------------------------------------------------------------------------------------------------------
 
@@ -206,6 +264,41 @@ std::string uptime_text(const Listed& c) {
 }
 Json uptime_json(const Listed& c) { return static_cast<double>(uptime_seconds(c)); }
 
+// The kernel has a load average for all of the host only.
+Text laverage(const Listed&) { return std::nullopt; }
+
+// ---- what is kept, and has no effect --------------------------------------------------------------------------------
+
+template <Literal Key>
+Text kept(const Listed& c) {
+  const auto at = c.ct.spec.kept.find(Key.view());
+  return at == c.ct.spec.kept.end() ? std::nullopt : std::optional(at->second);
+}
+template <Literal Key>
+Number kept_number(const Listed& c) {
+  const Text text = kept<Key>(c);
+  return text ? parse_u64(*text) : std::nullopt;
+}
+// 0: not set.
+template <Literal Key>
+Json kept_json(const Listed& c) {
+  return kept_number<Key>(c).value_or(0);
+}
+template <Literal Key>
+std::string kept_text(const Listed& c) {
+  const uint64_t number = kept_number<Key>(c).value_or(0);
+  return number ? std::to_string(number) : "-";
+}
+Flag vswap(const Listed& c) { return c.ct.spec.physpages && c.ct.spec.physpages->limit != config::kUnlimited; }
+std::string features_text(const Listed& c) { return text_of(kept<"FEATURES">(c)); }
+Json features_json(const Listed& c) {
+  const Text text = kept<"FEATURES">(c);
+  if (!text) return Json();
+  Json out = Json::object();
+  for (const auto word : words(*text)) out[to_lower(word.substr(0, word.find(':')))] = word.ends_with(":on");
+  return out;
+}
+
 Text capability(const Listed& c) {
   if (!c.ct.spec.capability || c.ct.spec.capability->empty()) return std::nullopt;
   std::vector<std::string> out;
@@ -220,12 +313,13 @@ Json capability_json(const Listed& c) {
   return out;
 }
 
-constexpr Field kFields[] = {
+constexpr Field kIdentity[] = {
     field<id>("ctid", "CTID", 10),
     field<id>("veid", "CTID", 10),
     field<id>("vpsid", "CTID", 10),
     field<private_area>("private", "PRIVATE", -32),
     field<root>("root", "ROOT", -32),
+    field<kept<"MOUNT_OPTS">>("mount_opts", "MOUNT_OPTS", -16),
     field<origin_sample>("origin_sample", "ORIGIN_SAMPLE", 32),
     field<hostname>("hostname", "HOSTNAME", -32),
     field<name>("name", "NAME", -32),
@@ -236,47 +330,51 @@ constexpr Field kFields[] = {
     field<nameserver>("nameserver", "NAMESERVER", -15),
     field<searchdomain>("searchdomain", "SEARCHDOMAIN", -15),
     field<status>("status", "STATUS", -9),
-    {"numproc", "NPROC", 10, true, [](const Listed& c) { return text_of(c.pids()); }, bean_json<numproc_bean>},
-    bean_part<numproc_bean, maxheld>("numproc.m", "NPROC.M"),
-    bean_part<numproc_bean, barrier>("numproc.b", "NPROC.B"),
-    bean_part<numproc_bean, limit>("numproc.l", "NPROC.L"),
-    bean_part<numproc_bean, failcnt>("numproc.f", "NPROC.F"),
-    bean<physpages_bean>("physpages", "PHYSP"),
-    bean_part<physpages_bean, maxheld>("physpages.m", "PHYSP.M"),
-    bean_part<physpages_bean, barrier>("physpages.b", "PHYSP.B"),
-    bean_part<physpages_bean, limit>("physpages.l", "PHYSP.L"),
-    bean_part<physpages_bean, failcnt>("physpages.f", "PHYSP.F"),
-    bean<swappages_bean>("swappages", "SWAPP"),
-    bean_part<swappages_bean, maxheld>("swappages.m", "SWAPP.M"),
-    bean_part<swappages_bean, barrier>("swappages.b", "SWAPP.B"),
-    bean_part<swappages_bean, limit>("swappages.l", "SWAPP.L"),
-    bean_part<swappages_bean, failcnt>("swappages.f", "SWAPP.F"),
+};
+
+constexpr Field kRest[] = {
     disk<space_used, space_soft, space_hard>("diskspace", "DSPACE"),
     field<space_soft>("diskspace.s", "DSPACE.S", 10, false),
     field<space_hard>("diskspace.h", "DSPACE.H", 10, false),
     disk<inodes_used, inodes_soft, inodes_hard>("diskinodes", "DINODES"),
     field<inodes_soft>("diskinodes.s", "DINODES.S", 10, false),
     field<inodes_hard>("diskinodes.h", "DINODES.H", 10, false),
+    field<laverage>("laverage", "LAVERAGE", 14),
     {"uptime", "UPTIME", 15, true, uptime_text, uptime_json},
     field<cpulimit>("cpulimit", "CPULIM", 7),
     field<cpuunits>("cpuunits", "CPUUNI", 7),
     field<cpus>("cpus", "CPUS", 5),
+    {"ioprio", "IOP", 3, true, kept_text<"IOPRIO">, kept_json<"IOPRIO">},
+    {"iolimit", "IOLIMIT", 10, true, kept_text<"IOLIMIT">, kept_json<"IOLIMIT">},
+    {"iopslimit", "IOPS", 4, true, kept_text<"IOPSLIMIT">, kept_json<"IOPSLIMIT">},
     field<onboot>("onboot", "ONBOOT", 6),
     field<bootorder>("bootorder", "BOOTORDER", 10),
     field<autostop>("autostop", "AUTOSTOP", 8),
     field<layout>("layout", "LAYOUT", -6),
+    {"features", "FEATURES", -15, true, features_text, features_json},
     {"capability", "CAPABILITY", -15, true, capability_text, capability_json},
+    field<vswap>("vswap", "VSWAP", 5),
     field<disabled>("disabled", "DISABL", 6),
+    field<kept<"VM_OVERCOMMIT">>("vm_overcommit", "VM_OVC", 6),
+    field<kept<"NETFILTER">>("netfilter", "NETFILTER", -9),
 };
 
 }  // namespace
 
-std::span<const Field> list_fields() { return kFields; }
+std::span<const Field> list_fields() {
+  static const std::vector<Field> kFields = [] {
+    std::vector<Field> all(std::begin(kIdentity), std::end(kIdentity));
+    for (const Field& f : bean_fields()) all.push_back(f);
+    all.insert(all.end(), std::begin(kRest), std::end(kRest));
+    return all;
+  }();
+  return kFields;
+}
 
 const Field* find_field(std::string_view wanted) {
-  const auto it =
-      std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == wanted; });
-  return it == std::end(kFields) ? nullptr : it;
+  const auto all = list_fields();
+  const auto it = std::find_if(all.begin(), all.end(), [&](const Field& f) { return f.name == wanted; });
+  return it == all.end() ? nullptr : &*it;
 }
 
 }  // namespace vz::cli

@@ -36,10 +36,14 @@ std::string usage(const Command& c) {
   if (!c.takes_parameters) return out;
   constexpr std::string_view kWhen[] = {"", " (at the next start)", " (with --save)"};  // by config::Live
   out += "\nParameters, see ctid.conf(5):\n";
-  for (const config::Param& p : config::table())
-    if (!p.option.empty())
+  std::string without_effect;
+  for (const config::Param& p : config::table()) {
+    if (!p.no_effect.empty() && !p.option.empty()) without_effect += fmt::format(" --{}", p.option);
+    if (p.no_effect.empty() && !p.option.empty())
       out += fmt::format("  --{:<34} {}{}\n", fmt::format("{} {}", p.option, p.arg), p.help,
                          c.name == kSet.name ? kWhen[static_cast<size_t>(p.live)] : "");
+  }
+  out += fmt::format("\nKept for other hosts, without effect on this one:\n {}\n", without_effect);
   return out;
 }
 

@@ -182,4 +182,17 @@ Result<void> remove_interfaces(CtSpec& spec, std::string_view text) {
   return {};
 }
 
+Result<void> edit_interface(CtSpec& spec, std::string_view text) {
+  const size_t comma = std::min(text.find(','), text.size());
+  const std::string_view ifname = text.substr(0, comma);
+  for (NetIf& nic : spec.netif.value_or(std::vector<NetIf>()))
+    if (nic.ifname == ifname) {
+      TRY_AS(const auto edited, parse_netif_value(print_netif_value({nic}) + std::string(text.substr(comma))));
+      if (edited.size() != 1 || edited[0].ifname != ifname) break;
+      std::replace(spec.netif->begin(), spec.netif->end(), nic, edited[0]);
+      return {};
+    }
+  return fail(Code::invalid, "there is no interface '{}'", printable(ifname));
+}
+
 }  // namespace vz::config::codec

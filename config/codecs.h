@@ -111,6 +111,7 @@ struct Capabilities {
 
 Result<void> remove_addresses(CtSpec& spec, std::string_view text);   // an address (its mask does not matter) or "all"
 Result<void> remove_interfaces(CtSpec& spec, std::string_view text);  // an ifname or "all"
+Result<void> edit_interface(CtSpec& spec, std::string_view text);     // "eth0,mac=...,bridge=..."
 
 }  // namespace codec
 }  // namespace vz::config

@@ -60,6 +60,8 @@ struct Param {
   std::optional<std::string> (*print)(const CtSpec& spec);
   // Not null for a repeatable option that replaces the stored list: to be called before its first occurrence.
   void (*reset)(CtSpec& spec) = nullptr;
+  // Why it has no effect, a sentence without its end; empty: it has one.
+  std::string_view no_effect = {};
 };
 const std::vector<Param>& table();
 const Param* find_option(std::string_view option);

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "config/codecs.h"
 #include "config/config.h"
+#include "config/kept_params.h"
 
 namespace vz::config {
 
@@ -102,6 +103,8 @@ std::vector<Param> make_table() {
                               "IFNAME[,MAC,HOST_IFNAME,HOST_MAC,BRIDGE]", yes, "add a network interface"),
     also<Interfaces, &S::netif>("NETIF", "netif_del", "IFNAME|all", true, "remove a network interface",
                                 remove_interfaces),
+    also<Interfaces, &S::netif>("NETIF", "ifname", "IFNAME", true,
+                                "change it by --mac, --host_ifname, --host_mac, --bridge, --mac_filter", edit_interface),
     new_list<Nameservers, &S::nameserver>("NAMESERVER", "nameserver", "ADDRESS|inherit", yes, "name servers"),
     new_list<SearchDomains, &S::searchdomain>("SEARCHDOMAIN", "searchdomain",
                                        "DOMAIN|inherit", yes, "DNS search list"),
@@ -146,7 +149,11 @@ bool is_deletion(const Param& p) { return p.option == "ipdel" || p.option == "ne
 }  // namespace
 
 const std::vector<Param>& table() {
-  static const std::vector<Param> kTable = make_table();
+  static const std::vector<Param> kTable = [] {
+    std::vector<Param> all = make_table();
+    for (Param& p : kept_params()) all.push_back(p);
+    return all;
+  }();
   return kTable;
 }
 

@@ -42,6 +42,41 @@ const std::map<std::string_view, std::vector<std::string>> kSamples = {
     {"DISKSPACE", {"2097152:2306867", "unlimited"}},
     {"DISKINODES", {"131072:144179", "200000"}},
     {"CAPABILITY", {"NET_ADMIN:on SYS_TIME:off", ""}},
+    {"KMEMSIZE", {"14372700:14790164", "unlimited"}},
+    {"LOCKEDPAGES", {"256", "0:256"}},
+    {"PRIVVMPAGES", {"65536:69632", "unlimited"}},
+    {"SHMPAGES", {"21504", "0:1"}},
+    {"VMGUARPAGES", {"33792:unlimited", "0"}},
+    {"OOMGUARPAGES", {"26112:unlimited", "0"}},
+    {"DCACHESIZE", {"3409920:3624960", "0"}},
+    {"VM_OVERCOMMIT", {"1.5", "2"}},
+    {"MEMINFO", {"none", "privvmpages:1"}},
+    {"NUMTCPSOCK", {"360", "0:360"}},
+    {"NUMOTHERSOCK", {"360", "0:360"}},
+    {"NUMFLOCK", {"188:206", "0"}},
+    {"NUMPTY", {"16", "0"}},
+    {"NUMSIGINFO", {"256", "0"}},
+    {"NUMFILE", {"9312", "0"}},
+    {"NUMIPTENT", {"128", "0"}},
+    {"AVNUMPROC", {"180", "0"}},
+    {"TCPSNDBUF", {"1720320:2703360", "0"}},
+    {"TCPRCVBUF", {"1720320:2703360", "0"}},
+    {"OTHERSOCKBUF", {"1126080:2097152", "0"}},
+    {"DGRAMRCVBUF", {"262144", "0"}},
+    {"CPUMASK", {"0-3,5", "all"}},
+    {"NODEMASK", {"0", "all"}},
+    {"IOPRIO", {"0", "7"}},
+    {"IOLIMIT", {"0", "10485760"}},
+    {"IOPSLIMIT", {"0", "100"}},
+    {"DISK_QUOTA", {"yes", "no"}},
+    {"QUOTATIME", {"0", "259200"}},
+    {"QUOTAUGIDLIMIT", {"0", "100"}},
+    {"MOUNT_OPTS", {"noatime,nodiratime", "ro"}},
+    {"IPTABLES", {"iptable_filter iptable_nat", "ipt_REJECT"}},
+    {"NETFILTER", {"full", "stateless"}},
+    {"DEVICES", {"c:10:200:rw b:7:all:r", "none"}},
+    {"DEVNODES", {"net_tun:rw", "none"}},
+    {"FEATURES", {"nfs:on ppp:off", "bridge:on"}},
 };
 
 CtSpec loaded(std::string_view text, std::vector<std::string>* warnings = nullptr) {
@@ -114,6 +149,33 @@ TEST_CASE("table: hostile text is an error with a reason, never more") {
       if (r) CHECK(p.print(spec).value_or("").find_first_of("\n\x1b") == std::string::npos);
       if (p.key != "DESCRIPTION" && !p.repeatable) CHECK(!r);
     }
+}
+
+TEST_CASE("table: what a mainline kernel has nothing for is kept, and says why") {
+  size_t kept = 0;
+  for (const Param& p : table()) {
+    if (p.no_effect.empty()) continue;
+    CAPTURE(p.key, p.option);
+    ++kept;
+    CHECK(p.live == Live::save);
+    CHECK(find_key(p.key));
+    CHECK(!p.no_effect.ends_with('.'));
+  }
+  CHECK(kept > 30);
+  CHECK(after("kmemsize", "14M:16M") == "14680064:16777216");
+  CHECK(after("privvmpages", "256M") == "65536");
+  CHECK(after("numfile", "9312") == "9312");
+  CHECK(after("numfile", "1G") == "bad");
+  CHECK(after("iolimit", "10") == "10485760");
+  CHECK(after("iolimit", "10K") == "10240");
+  CHECK(after("iolimit", "unlimited") == "0");
+  CHECK(after("iolimit", "2048") == "bad");
+  CHECK(after("ioprio", "8") == "bad");
+  CHECK(after("vm_overcommit", "1.5") == "1.5");
+  CHECK(after("vm_overcommit", "1.5.2") == "bad");
+  CHECK(after("devices", " c:10:200:rw  b:7:0:r ") == "c:10:200:rw b:7:0:r");
+  CHECK(after("devices", "/dev/sda:rw") == "bad");
+  CHECK(after("devices", "`reboot`") == "bad");
 }
 
 TEST_CASE("load: CTID.conf before vz.conf, first key wins, bad values are told and skipped") {

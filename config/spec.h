@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -81,6 +83,8 @@ struct CtSpec {
   std::optional<BarrierLimit> diskspace, diskinodes;
   // Rights
   std::optional<std::vector<Capability>> capability;
+  // By key, as they print: kept_params.h
+  std::map<std::string, std::string, std::less<>> kept;
 };
 
 // vz.conf without the per-CT defaults in it (those are merged into each CtSpec).

@@ -15,19 +15,6 @@ namespace vz::runtime {
 
 namespace {
 
-Result<config::File> read_sample(const Host& host, const CreateOptions& options) {
-  const std::string name = options.sample.value_or(host.conf.configfile);
-  if (name.empty()) return config::File{};
-  if (name.find('/') != std::string::npos)
-    return fail(Code::config_sample_missing, "Bad sample name '{}'", printable(name));
-  const std::string path = fmt::format("{}/ve-{}.conf-sample", host.paths.conf_dir, name);
-  auto text = sys::read_file(path);
-  if (!text) return fail(Code::config_sample_missing, "Sample config file not found: {}", path);
-  config::File file = config::File::parse(*text);
-  TRY(file.set("ORIGIN_SAMPLE", name));
-  return file;
-}
-
 Result<void> fill(const storage::Area& area, const std::string& hostname, const templates::Template& from) {
   TRY(storage::mount(area));
   Rollback undo;
@@ -42,6 +29,18 @@ Result<void> fill(const storage::Area& area, const std::string& hostname, const 
 
 }  // namespace
 
+Result<config::File> read_sample(const Host& host, const std::string& name) {
+  if (name.empty()) return config::File{};
+  if (name.find('/') != std::string::npos)
+    return fail(Code::config_sample_missing, "Bad sample name '{}'", printable(name));
+  const std::string path = fmt::format("{}/ve-{}.conf-sample", host.paths.conf_dir, name);
+  auto text = sys::read_file(path);
+  if (!text) return fail(Code::config_sample_missing, "Sample config file not found: {}", path);
+  config::File file = config::File::parse(*text);
+  TRY(file.set("ORIGIN_SAMPLE", name));
+  return file;
+}
+
 Result<Container> create(const Host& host, config::CtId id, const CreateOptions& options) {
   const std::string conf_path = host.paths.conf(id);
   if (options.sample && sys::exists(conf_path))
@@ -53,7 +52,7 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   if (auto present = sys::read_file(conf_path))
     file = config::File::parse(*present);
   else {
-    TRY_AS(file, read_sample(host, options));
+    TRY_AS(file, read_sample(host, options.sample.value_or(host.conf.configfile)));
   }
   if (options.ostemplate) TRY(file.set("OSTEMPLATE", *options.ostemplate));
   if (!file.get("OSTEMPLATE") && !host.conf.def_ostemplate.empty())

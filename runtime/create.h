@@ -10,6 +10,9 @@
 
 namespace vz::runtime {
 
+// ve-NAME.conf-sample with itself as ORIGIN_SAMPLE; empty for no name. Code::config_sample_missing.
+Result<config::File> read_sample(const Host& host, const std::string& name);
+
 struct CreateOptions {
   std::optional<std::string> sample;      // --config NAME, else vz.conf's CONFIGFILE
   std::optional<std::string> ostemplate;  // else the sample's, else DEF_OSTEMPLATE
