@@ -85,7 +85,16 @@ Result<void> save_container(const Host& host, const Container& ct) {
 Result<Container> live_container(const Host& host, const Container& ct) {
   const auto text = state::load_note(host.paths, ct.id, kLiveNote);
   if (!text) return text.error().code == Code::not_found ? Result<Container>(ct) : text.error();
-  TRY_AS(Container live, make_container(host, ct.id, config::File::parse(*text)));
+  config::File file = config::File::parse(*text);
+  for (const config::Param& p : config::table()) {  // what a running CT does not depend on is as it is stored now
+    if (p.live != config::Live::save) continue;
+    const auto stored = ct.file.get(p.key);
+    if (stored)
+      TRY(file.set(p.key, *stored));
+    else
+      file.erase(p.key);
+  }
+  TRY_AS(Container live, make_container(host, ct.id, std::move(file)));
   live.area = ct.area;
   return live;
 }
