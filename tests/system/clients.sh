@@ -1,0 +1,135 @@
+#!/bin/bash
+# What programs written for OpenVZ's vzctl call, and how they read the answers: Pacemaker's agent, libvirt, fog, Ansible, Nova,
+# Puppet, Zabbix and others. Each calls as its program does, and reads with the program's own expression.
+. "$(dirname "$0")/../lab/lib.sh"
+. "$(dirname "$0")/../lab/ct.sh"
+lab_up alpha
+need_tiny
+on_alpha sh -c '[ -e /usr/sbin/vzctl ] || ln -s "$(command -v vzctl)" /usr/sbin/vzctl'
+
+# matches EXPRESSION TEXT WHO: as a whole, by Python's re, which all of them come close to.
+matches() {
+  python3 -c 'import re, sys; sys.exit(0 if re.fullmatch(sys.argv[1], sys.argv[2], re.S) else 1)' "$1" "$2" ||
+    fail "$3 does not understand: '$2'"
+}
+# silent COMMAND...: its output; fog takes any text on standard error for a failure.
+silent() { on_alpha sh -c '"$@" 2> /run/silent' sh "$@" && [ -z "$(on_alpha cat /run/silent)" ]; }
+
+step "Pacemaker: the stock agent ManageVE under ocf-tester"
+ok create 101 --ostemplate tiny --hostname one.example.org --name first --ipadd 10.77.0.50 --diskspace 64M:70M
+agent=/usr/lib/ocf/resource.d/heartbeat/ManageVE
+if on_alpha test -x "$agent" -a -x /usr/sbin/ocf-tester; then
+  on_alpha ocf-tester -n ct101 -o veid=101 "$agent" > "$scratch/ocf" 2>&1 || fail "$(<"$scratch/ocf")"
+  assert_contains "$(<"$scratch/ocf")" "passed all tests" ocf-tester
+  ocf() { on_alpha env OCF_ROOT=/usr/lib/ocf OCF_RESKEY_veid=101 OCF_RESOURCE_INSTANCE=ct101 "$agent" "$1"; }
+  ocf start && ocf monitor && ocf migrate_to || fail "the agent cannot suspend it"
+  ocf migrate_from && ocf monitor || fail "the agent cannot resume it"
+  ocf stop
+else
+  say "no ocf-tester here (package resource-agents)"
+fi
+
+step "libvirt"
+ok create 102 --ostemplate tiny --diskspace 64M
+matches 'vzctl version \d+(\.\d+){0,2}.*' "$(on_alpha vzctl --help | head -n 1)" libvirt
+ok start 101
+matches '( *\d+ (running|stopped|suspended|mounted)\n?)*' "$(on_alpha vzlist -a -ovpsid,status -H)" libvirt
+assert_eq "$(on_alpha vzlist -ovpsid -H | tr -d ' ')" 101 "running ids"
+assert_eq "$(on_alpha vzlist -ovpsid -H -S | tr -d ' ')" 102 "ids of those that do not run"
+assert_eq "$(on_alpha vzlist first -ostatus -H)" running status
+assert_eq "$(on_alpha vzlist first -ovpsid -H | tr -d ' ')" 101 "id of a name"
+assert_eq "$(on_alpha vzlist -o hostname first -H)" one.example.org hostname
+assert_eq "$(on_alpha vzlist -o hostname 102 -H)" - "no hostname"
+matches ' *\d+ +\d+\n?' "$(on_alpha vzlist --no-header -oprivvmpages.b,privvmpages.l first)" libvirt
+on_alpha vzctl --quiet create 103 --name guest3 --ostemplate tiny
+on_alpha vzctl --quiet set guest3 --netif_add eth0,52:54:00:11:22:33,veth103.0,52:54:00:11:22:34 --save
+on_alpha grep -qE '^NETIF="ifname=eth0,(bridge=[^,]*,)?mac=52:54:00:11:22:33,host_ifname=veth103.0,host_mac=52:54:00:11:22:34"' \
+  /etc/vz/conf/103.conf || fail "NETIF: $(on_alpha grep NETIF /etc/vz/conf/103.conf)"
+on_alpha sh -c 'echo "#UUID: 11112222-3333-4444-5555-666677778888" >> /etc/vz/conf/103.conf'
+for option in "--onboot yes" "--cpus 2" "--kmemsize 67108864" "--privvmpages 65536:69632" "--vmguarpages 33792:2147483647" \
+  "--diskspace 1000000:1100000"; do
+  on_alpha vzctl --quiet set guest3 $option --save || fail "vzctl set guest3 $option --save"
+done
+on_alpha grep -q '^#UUID: 11112222-3333-4444-5555-666677778888$' /etc/vz/conf/103.conf || fail "a comment is lost"
+on_alpha vzctl --quiet start guest3
+on_alpha vzctl --quiet chkpnt guest3 --suspend
+on_alpha vzctl --quiet chkpnt guest3 --resume
+on_alpha vzctl --quiet restart guest3
+on_alpha vzctl --quiet stop guest3
+on_alpha vzctl --quiet destroy guest3
+
+step "words of the status line (vagrant-openvz, ruby-openvz, HyperVM, an iSCSI script)"
+matches '[a-z]+ [0-9]+ ([a-z]+) ([a-z]+) ([a-z]+)' "$(vz status 101 | tr A-Z a-z)" vagrant-openvz
+assert_eq "$(vz status 102)" "CTID 102 exist unmounted down"
+assert_eq "$(vz status 999)" "CTID 999 deleted unmounted down"
+
+step "fog, Ansible, pyinfra: JSON, and not a word on standard error"
+for command in "vzlist -a -j" "vzlist -a -j 101" "vzlist -j" "vzlist -a1j" "vzlist -aj 101"; do
+  silent $command | python3 -c '
+import json, sys
+for ct in json.load(sys.stdin):
+    if "-a1j" in sys.argv:
+        assert list(ct) == ["veid"] and ct["veid"] in (101, 102), ct
+        continue
+    assert ct["ctid"] == ct["veid"] == ct["vpsid"] and ct["ctid"] in (101, 102), ct
+    assert ct["status"] in ("running", "stopped"), ct
+    assert isinstance(ct["ip"], list) and {"hostname", "private", "root", "description", "layout"} <= set(ct), ct
+    assert {"hardlimit", "softlimit"} <= set(ct["diskspace"]) and "limit" in ct["physpages"], ct
+' $command || fail "$command"
+done
+assert_eq "$(on_alpha vzlist -a -j 999 || true)" "[]" "none of that number"
+assert_contains "$(on_alpha vzlist -a 999 2>&1 || true)" "not found" "none of that number"
+bad=$(on_alpha grep -vE '^\s*\w+\s*=\s*"[^"]*"\s*$|^#|^$' /etc/vz/conf/101.conf) && fail "lines that Ansible's module cannot read: $bad"
+assert_status 32 on_alpha vzctl start 101 2> /dev/null
+assert_status 0 on_alpha vzctl stop 102 2> /dev/null
+
+step "Nova: a name and JSON as description, in the last column"
+uuid=7a1d3b9e-0c3d-4b36-9a55-4be3dd4de321
+on_alpha vzctl set 102 --save --name $uuid --description '{"uuid": "'$uuid'", "flavor": "m1 tiny"}' > /dev/null
+line=$(on_alpha vzlist --no-header --all --output ctid,status,description --description '*"uuid": "'$uuid'"*')
+read -r id state description <<< "$line"
+assert_eq "$id $state $description" '102 stopped {"uuid": "'$uuid'", "flavor": "m1 tiny"}'
+for option in "--numflock 200:220" "--numfile 9312" "--numtcpsock 360" "--vmguarpages 33792:2147483647" "--privvmpages 65536:69632" \
+  "--kmemsize 14372700:14790164" "--cpuunits 1000" "--cpulimit 50" "--cpus 1" "--ioprio 4" "--diskspace 1048576:1153024"; do
+  on_alpha vzctl set 102 --save $option > /dev/null || fail "vzctl set 102 --save $option"
+done
+
+step "Puppet"
+assert_status 0 on_alpha vzlist 101 > /dev/null
+assert_status 1 on_alpha vzlist 999 > /dev/null 2>&1
+assert_eq "$(on_alpha vzlist -a -o status -H 102 | tr -d ' ')" stopped
+assert_eq "$(on_alpha vzlist -a -o ip -H 101 | tr -d ' ')" 10.77.0.50
+assert_eq "$(on_alpha sh -c '. /etc/vz/conf/101.conf && echo "$IP_ADDRESS $HOSTNAME"')" "10.77.0.50 one.example.org"
+ok set 102 --applyconfig basic --save
+ok set 101 --ipdel all --ipadd 10.77.0.51 --save
+matches '( *\d+ \S+ +(running|stopped) *\n?)+' "$(on_alpha vzlist -H -a -o veid,hostname,status)" "Puppet's facts"
+
+step "Zabbix, Zenoss, Provision::Unix"
+while read -r line; do
+  matches '(\s*?)(\d+) (.*?)(\s+)(\S+)' "$line" Zabbix
+done <<< "$(on_alpha vzlist -a -o veid,hostname,status,laverage -H)"
+for column in physpages physpages.l physpages.f swappages numproc numproc.m numproc.l numproc.f diskspace diskspace.s diskinodes diskinodes.s; do
+  matches '\s*(\d+|-|unlimited)' "$(on_alpha vzlist -H -o $column 101)" "Zabbix, $column"
+done
+assert_eq "$(on_alpha vzlist -a -H -o veid,status | awk 'NF != 2')" "" "words for Zenoss"
+matches '\s+(\d+)\s+(.*)\s+(running|stopped)\s+.*' "$(on_alpha vzlist -a | tail -n 1)" ruby-openvz
+
+step "ToMaTo and scripts at large"
+on_alpha timeout 30 vzctl start 102 --wait > /dev/null
+ok set 102 --devices c:10:200:rw --capability net_admin:on --save
+ok set 102 --netif_add eth1 --save
+ok set 102 --ifname eth1 --host_ifname veth102.eth1 --save
+ok exec 102 ip addr add 10.99.0.2/24 dev eth1
+assert_eq "$(on_alpha vzlist -H -o ctid | tr -d ' ' | paste -sd,)" 101,102
+assert_eq "$(on_alpha vzlist -Ho hostname 101)" one.example.org
+assert_eq "$(on_alpha vzlist -H1 | tr -d ' ' | paste -sd,)" 101,102
+assert_eq "$(on_alpha vzlist -a1o private 101)" /var/lib/vz/private/101
+assert_eq "$(on_alpha vzlist -o status 101 | tail -n 1)" running
+assert_eq "$(on_alpha vzctl exec2 101 echo hello)" hello
+on_alpha sed -i --follow-symlinks 's/^ONBOOT=.*//; $aONBOOT="yes"' /etc/vz/names/first
+assert_eq "$(on_alpha vzlist -Ho onboot first | tr -d " ")" yes "what was written by way of its name"
+ok --skiplock stop 102 --fast
+ok stop 101 --fast
+ok destroy 101
+ok destroy 102
+assert_clean alpha --all
