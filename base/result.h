@@ -67,8 +67,9 @@ enum class Code {
   copy_failed,
   cpu_mismatch,  // the other host's CPU lacks what running programs may use
   applyconfig_failed,
+  file_missing,
 };
-constexpr Code kLastCode = Code::applyconfig_failed;
+constexpr Code kLastCode = Code::file_missing;
 
 struct Error {
   Code code = Code::system;

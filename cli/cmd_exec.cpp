@@ -1,9 +1,12 @@
+#include <fcntl.h>
+
+#include "base/rollback.h"
 #include "base/strings.h"
 #include "cli/command.h"
 #include "runtime/exec.h"
+#include "runtime/start.h"
+#include "runtime/stop.h"
 #include "sys/files.h"
-
-#include <signal.h>
 
 namespace vz::cli {
 
@@ -47,6 +50,31 @@ Result<int> run_exec2(Context& ctx) {
   return shell_status(status);
 }
 
+Result<int> run_exec3(Context& ctx) {
+  if (ctx.args.empty()) return fail(Code::usage, "No command line given for exec");
+  TRY_AS(runtime::Container ct, container(ctx));
+  TRY_AS(sys::ExitStatus status, runtime::exec(ctx.host, ct, {.argv = ctx.args, .fallbacks = {}, .env = {}}));
+  return shell_status(status);
+}
+
+Result<int> run_script(Context& ctx) {
+  if (ctx.args.size() != 1) return fail(Code::usage, "Script not specified");
+  auto script = sys::open(ctx.args[0], O_RDONLY);
+  if (!script) return std::move(script).error().with_code(Code::file_missing);
+  TRY_AS(runtime::Container ct, container(ctx));
+  Rollback after;
+  if (!state::running(ctx.host.paths, ct.id)) {
+    TRY(runtime::start(ctx.host, ct, {.force = false, .wait = true}));
+    after.add("stop", [&] { return runtime::stop(ctx.host, ct); });
+  }
+  runtime::ExecOptions options;
+  options.argv = {"bash", "-s"};
+  options.fallbacks = {{"sh", "-s"}};
+  options.stdin_fd = script->get();
+  TRY_AS(sys::ExitStatus status, runtime::exec(ctx.host, ct, options));
+  return shell_status(status);
+}
+
 Result<int> run_enter(Context& ctx) {
   std::string first;
   if (!ctx.args.empty()) {
@@ -67,6 +95,15 @@ constinit const Command kExec = {.name = "exec",
                                  .run = run_exec};
 constinit const Command kExec2 = {
     .name = "exec2", .args = "COMMAND...", .summary = "the same with the command's own exit status", .run = run_exec2};
+constinit const Command kExec3 = {.name = "exec3",
+                                  .args = "PROGRAM [ARGUMENT...]",
+                                  .summary = "a program as it is, without a shell",
+                                  .run = run_exec3};
+constinit const Command kRunscript = {.name = "runscript",
+                                      .args = "FILE",
+                                      .summary = "run a script of the host's in it (started for that if need be)",
+                                      .lock_status = "running a script",
+                                      .run = run_script};
 constinit const Command kEnter = {
     .name = "enter", .args = "[--exec COMMAND...]", .summary = "a root shell in it", .run = run_enter};
 

@@ -20,8 +20,9 @@ namespace vz::cli {
 
 namespace {
 
-constexpr const Command* kCommands[] = {&kCreate, &kStart, &kStop,  &kRestart, &kDestroy, &kMount,  &kUmount,    &kSet,
-                                        &kStatus, &kExec,  &kExec2, &kEnter,   &kSuspend, &kResume, &kMigratable};
+constexpr const Command* kCommands[] = {&kCreate,    &kStart, &kStop,    &kRestart, &kDestroy,   &kMount,
+                                        &kUmount,    &kSet,   &kStatus,  &kExec,    &kExec2,     &kExec3,
+                                        &kRunscript, &kEnter, &kSuspend, &kResume,  &kMigratable};
 
 std::string usage() {
   std::string out = "vzctl version " VESSEL_VERSION
@@ -146,7 +147,8 @@ Result<int> run(std::span<char* const> argv) {
   const Command* command = find(word);
   if (!command) return fail(Code::usage, "Bad command: {}", printable(word));
   const auto asks_at = [&](size_t at) { return at < argv.size() && std::string_view(argv[at]) == "--help"; };
-  const bool runs_words = command == &kExec || command == &kExec2;  // behind the CTID they are the guest's
+  const bool runs_words =
+      command == &kExec || command == &kExec2 || command == &kExec3;  // behind the CTID they are the guest's
   if (asks_at(flags.next + 1) || (asks_at(flags.next + 2) && !runs_words)) {
     std::fputs(usage(*command).c_str(), stdout);
     return 0;

@@ -48,6 +48,23 @@ on_alpha sh -c 'vzctl exec2 101 "yes" | head -n 1 >/dev/null' || status=$?
 assert_eq "$status" 0 "output that nobody reads on"
 on_alpha sh -c 'vzctl exec2 101 "sleep 1; echo late" >/dev/null 2>&1 <&-' || fail "exec without an open stdin"
 
+step "a program as it is, and a script of the host's"
+expect 0 exec3 101 printf '%s|' 'two  words' '$HOME' ''
+assert_eq "$out" 'two  words|$HOME||' "arguments"
+expect 7 exec3 101 sh -c 'exit 7'
+expect 8 exec3 101 no-such-program
+expect 20 exec3 101
+on_alpha sh -c 'printf "echo from \$(hostname) >&2; cat /root/mark 2> /dev/null\nexit 9\n" > /root/script'
+expect 9 runscript 101 /root/script
+assert_contains "$err" "from "
+expect 11 runscript 101 /root/no-such-script
+expect 20 runscript 101
+ok create 102 --ostemplate tiny --diskspace 64M --hostname scripted
+expect 9 runscript 102 /root/script
+assert_contains "$err" "from scripted"
+assert_ct 102 exist unmounted down
+ok destroy 102
+
 step "signals are passed on"
 for signal in TERM HUP INT QUIT; do
   status=0
