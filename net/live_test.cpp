@@ -280,6 +280,18 @@ table netdev n { chain c { type filter hook ingress device eth0 priority 0;
 }
 )";
 
+// A host, in whose network we are meanwhile, and a container's before and after.
+struct Move {
+  sys::UniqueFd host = netns(), user_ns = guest_user_ns(), ct = netns(user_ns.get()), fresh = netns(user_ns.get());
+  Result<NetnsVisit> visit = NetnsVisit::enter(host.get());
+
+  static sys::UniqueFd guest_user_ns() {
+    auto made = sys::make_user_ns({1000000, 65536});
+    REQUIRE(ok(made));
+    return std::move(*made);
+  }
+};
+
 void load_firewall(const sys::UniqueFd& ns, const char* text) {
   sys::Program p;
   p.argv = {"nft", "-f", "-"};
@@ -292,11 +304,8 @@ void load_firewall(const sys::UniqueFd& ns, const char* text) {
 
 TEST_CASE("live: what a guest made of its network comes back as it was") {
   NEED_NAMESPACES;
-  const auto host = netns();
-  const auto user_ns = sys::make_user_ns({1000000, 65536});
-  REQUIRE(ok(user_ns));
-  const auto ct = netns(user_ns->get());
-  const auto visit = NetnsVisit::enter(host.get());
+  const Move move;
+  const auto &host = move.host, &ct = move.ct, &fresh = move.fresh;
   OK_IN(host, "ip link add br0 up type bridge forward_delay 0");
   OK_IN(host, "ip addr add 10.2.0.1/24 dev br0");
   OK_IN(host, "ip addr add fd02::1/64 dev br0 nodad");
@@ -356,7 +365,6 @@ TEST_CASE("live: what a guest made of its network comes back as it was") {
   REQUIRE(ok(net::withdraw(*plan.routed)));
   REQUIRE(ok(net::remove_link("vnet.101")));
 
-  const auto fresh = netns(user_ns->get());
   for (const auto& v : plan.veths) REQUIRE(ok(net::add_veth(v, fresh.get(), false)));
   REQUIRE(ok(net::add_veth(plan.routed->veth, fresh.get(), true)));
   start = Clock::now();
@@ -368,11 +376,8 @@ TEST_CASE("live: what a guest made of its network comes back as it was") {
 
 TEST_CASE("live: a plain container's network is restored quickly") {
   NEED_NAMESPACES;
-  const auto host = netns();
-  const auto user_ns = sys::make_user_ns({1000000, 65536});
-  REQUIRE(ok(user_ns));
-  const auto ct = netns(user_ns->get()), fresh = netns(user_ns->get());
-  const auto visit = NetnsVisit::enter(host.get());
+  const Move move;
+  const auto &host = move.host, &ct = move.ct, &fresh = move.fresh;
   OK_IN(host, "ip link add br0 up type bridge forward_delay 0");
   const net::Plan plan = net::plan(101, bridged("br0"));
   REQUIRE(ok(net::add_veth(plan.veths[0], ct.get(), true)));
@@ -431,11 +436,8 @@ size_t elements_saved(const sys::UniqueFd& ns) {
 
 TEST_CASE("live: a set larger than a guest could load at once comes back whole") {
   NEED_NAMESPACES;
-  const auto host = netns();
-  const auto user_ns = sys::make_user_ns({1000000, 65536});
-  REQUIRE(ok(user_ns));
-  const auto ct = netns(user_ns->get()), fresh = netns(user_ns->get());
-  const auto visit = NetnsVisit::enter(host.get());
+  const Move move;
+  const auto &ct = move.ct, &fresh = move.fresh;
   load_firewall(ct, large_set().c_str());
   const net::Plan plan = net::plan(101, {});
   const auto state = net::save_state(plan, ct.get());
