@@ -129,6 +129,106 @@ assert_eq "$(on_alpha vzctl exec2 101 echo hello)" hello
 on_alpha sed -i --follow-symlinks 's/^ONBOOT=.*//; $aONBOOT="yes"' /etc/vz/names/first
 assert_eq "$(on_alpha vzlist -Ho onboot first | tr -d " ")" yes "what was written by way of its name"
 ok --skiplock stop 102 --fast
+step "the files of an old host, as they are"
+on_alpha sh -c 'cp /etc/vz/vz.conf /run/vz.conf; mkdir /vz; ln -s /var/lib/vz/template /vz/template
+  cat > /etc/vz/vz.conf; printf "NUMPROC=\"240:240\"\n" > /etc/vz/conf/ve-vps.basic.conf-sample' <<'END_OF_CONF'
+## Global parameters
+VIRTUOZZO=yes
+LOCKDIR=/vz/lock
+DUMPDIR=/vz/dump
+VE0CPUUNITS=1000
+
+## Logging parameters
+LOGGING=yes
+LOGFILE=/var/log/vzctl.log
+LOG_LEVEL=0
+VERBOSE=0
+
+## Disk quota parameters
+DISK_QUOTA=yes
+VZFASTBOOT=no
+
+# The name of the device whose ip address will be used as source ip for CT.
+#VE_ROUTE_SRC_DEV="eth0"
+NEIGHBOUR_DEVS=detect
+
+## Template parameters
+TEMPLATE=/vz/template
+
+## Defaults for containers
+VE_ROOT=/vz/root/$VEID
+VE_PRIVATE=/vz/private/$VEID
+CONFIGFILE="vps.basic"
+DEF_OSTEMPLATE="tiny"
+
+## Load vzwdog module
+VZWDOG="no"
+
+## IPv4 iptables kernel modules
+IPTABLES="ipt_REJECT ipt_tos ipt_limit ipt_multiport iptable_filter iptable_mangle ipt_TCPMSS ipt_tcpmss ipt_ttl ipt_length"
+
+## Enable IPv6
+IPV6="yes"
+IP6TABLES="ip6_tables ip6table_filter ip6table_mangle ip6t_REJECT"
+END_OF_CONF
+on_alpha sh -c 'cat > /etc/vz/conf/2010.conf' <<'END_OF_CONF'
+ONBOOT="yes"
+
+# UBC parameters (in form of barrier:limit)
+KMEMSIZE="14372700:14790164"
+LOCKEDPAGES="256:256"
+PRIVVMPAGES="65536:69632"
+SHMPAGES="21504:21504"
+NUMPROC="240:240"
+PHYSPAGES="0:9223372036854775807"
+VMGUARPAGES="33792:9223372036854775807"
+OOMGUARPAGES="26112:9223372036854775807"
+NUMTCPSOCK="360:360"
+NUMFLOCK="188:206"
+NUMPTY="16:16"
+NUMSIGINFO="256:256"
+TCPSNDBUF="1720320:2703360"
+TCPRCVBUF="1720320:2703360"
+OTHERSOCKBUF="1126080:2097152"
+DGRAMRCVBUF="262144:262144"
+NUMOTHERSOCK="360:360"
+DCACHESIZE="3409920:3624960"
+NUMFILE="9312:9312"
+AVNUMPROC="180:180"
+NUMIPTENT="128:128"
+
+# Disk quota parameters (in form of softlimit:hardlimit)
+DISKSPACE="65536:70000"
+DISKINODES="20000:22000"
+QUOTATIME="0"
+
+# CPU fair scheduler parameter
+CPUUNITS="1000"
+
+VE_ROOT="/vz/root/$VEID"
+VE_PRIVATE="/vz/private/$VEID"
+OSTEMPLATE="tiny"
+ORIGIN_SAMPLE="vps.basic"
+HOSTNAME="old.example.org"
+NAMESERVER="10.77.0.1"
+IP_ADDRESS="10.77.0.60"
+NETIF="ifname=eth0,mac=00:18:51:6D:5E:01,host_ifname=veth2010.0,host_mac=00:18:51:6D:5E:02"
+END_OF_CONF
+on_alpha cp /etc/vz/conf/2010.conf /run/2010.conf
+silent vzctl create 2010 > /dev/null || fail "$(on_alpha cat /run/silent)"
+silent vzctl start 2010 > /dev/null || fail "$(on_alpha cat /run/silent)"
+assert_eq "$(silent vzlist -H -o ctid,status,ip,hostname,onboot,kmemsize.b,kmemsize.l,numfile.l,physpages.l 2010 | tr -s ' ')" \
+  " 2010 running 10.77.0.60 old.example.org yes 14372700 14790164 9312 9223372036854775807"
+assert_eq "$(inside 2010 cat /sys/class/net/eth0/address)" 00:18:51:6d:5e:01
+on_alpha sh -c 'head -n $(wc -l < /run/2010.conf) /etc/vz/conf/2010.conf | cmp - /run/2010.conf' || fail "its lines were edited"
+on_alpha cp /etc/vz/conf/2010.conf /run/2010.conf
+ok set 2010 --hostname new.example.org --save
+assert_eq "$(on_alpha diff /run/2010.conf /etc/vz/conf/2010.conf | grep -c '^[<>]')" 2 "lines that changed"
+ok stop 2010 --fast
+ok destroy 2010
+on_alpha sh -c 'cp /run/vz.conf /etc/vz/vz.conf; rm -rf /vz'
+
+step "down"
 ok stop 101 --fast
 ok destroy 101
 ok destroy 102
