@@ -11,11 +11,22 @@ namespace vz::cli {
 
 namespace {
 
+// Options that older scripts know by a letter.
+constexpr std::pair<std::string_view, char> kLetters[] = {
+    {"numiptent", 'e'},   {"numproc", 'p'},  {"numflock", 'f'},  {"numpty", 't'},  {"numsiginfo", 'i'},
+    {"lockedpages", 'l'}, {"kmemsize", 'k'}, {"tcprcvbuf", 'b'}, {"numfile", 'n'}, {"dcachesize", 'x'}};
+
+char letter_of(std::string_view option) {
+  const auto at =
+      std::find_if(std::begin(kLetters), std::end(kLetters), [&](const auto& l) { return l.first == option; });
+  return at == std::end(kLetters) ? '\0' : at->second;
+}
+
 // Every row of the parameter table that has an option, and these.
 std::vector<Option> with_parameters(std::initializer_list<Option> more) {
   std::vector<Option> out(more);
   for (const config::Param& p : config::table())
-    if (!p.option.empty()) out.push_back({p.option, true});
+    if (!p.option.empty()) out.push_back({p.option, true, letter_of(p.option)});
   return out;
 }
 

@@ -222,6 +222,9 @@ assert_eq "$(silent vzlist -H -o ctid,status,ip,hostname,onboot,kmemsize.b,kmems
 assert_eq "$(inside 2010 cat /sys/class/net/eth0/address)" 00:18:51:6d:5e:01
 on_alpha sh -c 'head -n $(wc -l < /run/2010.conf) /etc/vz/conf/2010.conf | cmp - /run/2010.conf' || fail "its lines were edited"
 on_alpha cp /etc/vz/conf/2010.conf /run/2010.conf
+ok set 2010 -p 200 --save
+on_alpha grep -q '^NUMPROC="200"$' /etc/vz/conf/2010.conf || fail "an option by its letter"
+on_alpha cp /etc/vz/conf/2010.conf /run/2010.conf
 ok set 2010 --hostname new.example.org --save
 assert_eq "$(on_alpha diff /run/2010.conf /etc/vz/conf/2010.conf | grep -c '^[<>]')" 2 "lines that changed"
 ok stop 2010 --fast
