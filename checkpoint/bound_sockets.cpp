@@ -139,6 +139,7 @@ Result<std::vector<BoundSocket>> bound_sockets(const std::vector<pid_t>& pids) {
     if (!numbers) continue;  // it just ended
     for (BoundSocket& s : bound_files(sys::read_file(fmt::format("/proc/{}/mountinfo", pid)).value_or(""))) {
       s.process = numbers->back();
+      if (out.size() == kMostSockets) return out;
       if (is_socket(pid, s.at) && proper(s.at) && proper(s.path)) out.push_back(std::move(s));
     }
   }
@@ -155,6 +156,7 @@ std::string print_sockets(const std::vector<BoundSocket>& sockets) {
 
 Result<std::vector<BoundSocket>> parse_sockets(std::string_view text) {
   return read_json(text, [](const Json& j) -> Result<std::vector<BoundSocket>> {
+    if (j.size() > kMostSockets) return fail(Code::invalid, "too many sockets");
     std::vector<BoundSocket> out;
     for (const Json& each : j) {
       TRY_AS(BoundSocket s, read_socket(each));

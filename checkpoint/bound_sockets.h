@@ -13,6 +13,10 @@
 
 namespace vz::checkpoint {
 
+// More are not brought back, and so keep the container from being restored: each costs some of the freeze, and their
+// names have to fit into one word of an environment (execve(2): 128 KiB).
+constexpr size_t kMostSockets = 16;
+
 struct BoundSocket {
   pid_t process = 0;  // one that sees it, as it is numbered in the container
   std::string at;     // where it is mounted, as that process sees it
@@ -28,7 +32,7 @@ Result<std::vector<BoundSocket>> bound_sockets(const std::vector<pid_t>& pids);
 std::vector<BoundSocket> bound_files(std::string_view mountinfo);
 
 std::string print_sockets(const std::vector<BoundSocket>& sockets);
-// TEXT is foreign. Code::invalid.
+// TEXT is foreign. Code::invalid, also for more than kMostSockets.
 Result<std::vector<BoundSocket>> parse_sockets(std::string_view text);
 
 // What criu's environment must say for libexec/vessel/criu/tar to leave something to mount in each tmpfs.
