@@ -40,7 +40,7 @@ struct Words {
 struct Factor : Words {
   static Result<std::string> parse(std::string_view text) {
     const auto parts = split(text, '.');
-    if (parts.size() > 2 || !parse_u64(parts[0]) || (parts.size() == 2 && !parse_u64(parts[1])))
+    if (parts.empty() || parts.size() > 2 || !parse_u64(parts[0]) || (parts.size() == 2 && !parse_u64(parts[1])))
       return fail(Code::invalid, "'{}' is not a number", printable(text));
     return std::string(text);
   }

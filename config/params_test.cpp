@@ -173,6 +173,8 @@ TEST_CASE("table: what a mainline kernel has nothing for is kept, and says why")
   CHECK(after("ioprio", "8") == "bad");
   CHECK(after("vm_overcommit", "1.5") == "1.5");
   CHECK(after("vm_overcommit", "1.5.2") == "bad");
+  CHECK(after("vm_overcommit", "") == "bad");
+  CHECK(after("vm_overcommit", ".") == "bad");
   CHECK(after("devices", " c:10:200:rw  b:7:0:r ") == "c:10:200:rw b:7:0:r");
   CHECK(after("devices", "/dev/sda:rw") == "bad");
   CHECK(after("devices", "`reboot`") == "bad");
