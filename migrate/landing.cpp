@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <thread>
 
 #include "base/strings.h"
 #include "checkpoint/lazy_pages.h"
@@ -22,18 +21,6 @@ using namespace std::chrono_literals;
 std::string conf_of_copy(const runtime::Host& host, config::CtId id) { return host.paths.conf(id) + ".migrating"; }
 
 std::string note_of_template(const runtime::Container& ct) { return on_copy(ct).area.private_dir + ".template"; }
-
-// rsync's far end, or a criu that was killed, may still be on its way out.
-Result<void> umount_patiently(const storage::Area& area) {
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (storage::is_mounted(area)) {
-    auto gone = storage::umount(area);
-    if (gone) break;
-    if (std::chrono::steady_clock::now() > deadline) return gone;
-    std::this_thread::sleep_for(20ms);
-  }
-  return {};
-}
 
 Result<void> rename_if_there(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT) return {};
@@ -92,7 +79,8 @@ Result<void> abandon(const runtime::Host& host, const runtime::Container& ct, bo
   TRY(sys::remove_file(host.paths.conf(ct.id)));
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
   TRY(rename_if_there(ct.area.private_dir, copy.private_dir));
-  TRY(umount_patiently(copy));
+  // rsync's far end, or a criu that was killed, may still be on its way out.
+  if (storage::is_mounted(copy)) TRY(storage::umount(copy, 10s));
   if (!keep_copy) {
     TRY(note_template(ct, 0));
     auto gone = storage::destroy(copy);  // also what one that was killed had begun to

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "base/log.h"
 #include "base/rollback.h"
@@ -17,6 +18,8 @@
 #include "sys/mounts.h"
 
 namespace vz::storage {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -129,11 +132,18 @@ Result<void> mount(const Area& area) {
   return mounted;
 }
 
-Result<void> umount(const Area& area) {
-  if (!is_mounted(area)) return fail(Code::not_mounted, "'{}' is not mounted", area.root_dir);
-  auto done = sys::umount(area.root_dir);
-  if (!done) return std::move(done.error()).with_code(Code::umount_failed);
-  return done;
+Result<void> umount(const Area& area, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (is_mounted(area)) {
+    auto done = sys::umount(area.root_dir);
+    if (done) return done;
+    // Whoever looks up its path makes it busy: a df, another umount that is about to succeed.
+    if (done.error().sys_errno == EBUSY && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(5ms);
+    else if (is_mounted(area))
+      return std::move(done.error()).with_code(Code::umount_failed);
+  }
+  return fail(Code::not_mounted, "'{}' is not mounted", area.root_dir);
 }
 
 bool is_mounted(const Area& area) { return sys::is_mount_point(area.root_dir) && !is_half_mounted(area); }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -299,4 +300,31 @@ TEST_CASE("live dir: bind mount") {
   REQUIRE_FALSE(busy);
   CHECK(busy.error().sys_errno == EBUSY);
   CHECK(busy.error().code == Code::umount_failed);
+}
+
+TEST_CASE("live dir: unmounted by two at once, and while others look") {
+  if (!can_run()) return;
+  const LiveArea live(Layout::dir);
+  REQUIRE(create(live.area, {}));
+  for (int round = 0; round < 100; ++round) {
+    REQUIRE(mount(live.area));
+    int done = 0, late = 0;
+    std::atomic<bool> over = false;
+    std::thread looks([&] {
+      while (!over) (void)sys::exists(live.area.root_dir + "/file");
+    });
+    Result<void> other;
+    std::thread unmounts([&] { other = umount(live.area); });
+    const auto one = umount(live.area);
+    unmounts.join();
+    over = true;
+    looks.join();
+    for (const auto& r : {one, other}) {
+      if (!r) CHECK(r.error().code == Code::not_mounted);
+      ++(r ? done : late);
+    }
+    CHECK(done == 1);
+    CHECK(late == 1);
+    REQUIRE_FALSE(is_mounted(live.area));
+  }
 }
