@@ -21,15 +21,13 @@ namespace vz::checkpoint {
 namespace {
 
 // Everything criu is not asked to bring back, saved before the freeze: reading it costs no downtime.
-Result<void> save_our_part(const runtime::Container& ct, const state::Running& running, const std::string& dir) {
+Result<void> save_our_part(const runtime::Container& ct, const state::Running& running, const cgroups::Group& group,
+                           const std::vector<pid_t>& pids, const std::string& dir) {
   TRY_AS(sys::UniqueFd netns, sys::open_ns(running.init, "net"));
   TRY_AS(std::string network, net::save_state(ct.network, netns.get()), "network state");
   TRY(sys::replace_file(fmt::format("{}/{}", dir, kNetFile), network, 0600));
-  TRY_AS(cgroups::Group group, runtime::group_of(ct));
   TRY_AS(auto tree, group.guest_tree(ct.ids.first), "cgroups");
   TRY(sys::replace_file(fmt::format("{}/{}", dir, kCgroupFile), print_tree(tree), 0600));
-  TRY_AS(const auto pids, group.processes());
-  give_footholds(pids);
   TRY_AS(const auto sockets, bound_sockets(pids));
   if (!sockets.empty()) TRY(sys::replace_file(fmt::format("{}/{}", dir, kSocketsFile), print_sockets(sockets), 0600));
   return sys::replace_file(fmt::format("{}/{}", dir, kSinceFile), std::to_string(running.since), 0600);
@@ -65,7 +63,10 @@ Result<void> dump(const runtime::Host& host, const runtime::Container& stored, c
   if (!reasons.empty()) return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(reasons, "; "));
   const auto running = state::running(host.paths, ct.id);
   if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
-  TRY(save_our_part(ct, *running, options.dir));
+  TRY_AS(const cgroups::Group group, runtime::group_of(ct));
+  TRY_AS(const auto pids, group.processes());
+  give_footholds(pids);
+  TRY(save_our_part(ct, *running, group, pids, options.dir));
   if (const std::string conf = ct.file.text(); conf != stored.file.text())
     TRY(sys::replace_file(fmt::format("{}/{}", options.dir, kConfFile), conf, 0600));
   CriuRun run;

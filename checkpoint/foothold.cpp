@@ -1,6 +1,5 @@
 #include "checkpoint/foothold.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -16,7 +15,7 @@
 #include <thread>
 
 #include "base/log.h"
-#include "base/strings.h"
+#include "checkpoint/memory.h"
 #include "sys/files.h"
 #include "sys/maps.h"
 
@@ -26,7 +25,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uint64_t kPageSize = 4096;
 constexpr uint64_t kLowest = 65536;  // vm.mmap_min_addr, as a rule
 constexpr auto kLongestWait = 2s;
 
@@ -42,14 +40,25 @@ std::string maps_of(pid_t pid) { return sys::read_file(fmt::format("/proc/{}/map
 // A thread that stands still, to make a system call in. It goes on as it was when this ends, or we do.
 class Tracee {
  public:
-  static Result<void> make_call(pid_t pid, user_regs_struct call, const char* what) {
+  // An empty, executable page at AT, by the system call instruction at INSTRUCTION.
+  static Result<void> map_page(pid_t pid, uint64_t instruction, uint64_t at) {
     Tracee t(pid);
     if (::ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) != 0) return fail_sys(errno, "trace process {}", pid);
     t.traced_ = true;
     TRY(t.stop());
-    TRY(t.call(call));
-    const auto result = static_cast<int64_t>(t.result_);
-    return result > -4096 && result < 0 ? fail_sys(static_cast<int>(-result), "{} in process {}", what, pid)
+    TRY(t.save());
+    user_regs_struct regs = t.saved_;
+    regs.rip = instruction;
+    regs.rax = SYS_mmap;
+    regs.orig_rax = ~0ull;  // nothing to restart
+    regs.rdi = at;
+    regs.rsi = kPage;
+    regs.rdx = PROT_READ | PROT_EXEC;
+    regs.r10 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    regs.r8 = ~0ull;
+    regs.r9 = 0;
+    TRY_AS(const int64_t result, t.call(regs));
+    return result > -4096 && result < 0 ? fail_sys(static_cast<int>(-result), "map a page in process {}", pid)
                                         : Result<void>();
   }
   Tracee(const Tracee&) = delete;
@@ -101,22 +110,14 @@ class Tracee {
     return fail(Code::system, "process {} was disturbed", pid_);
   }
 
-  Result<void> call(user_regs_struct call) {
+  Result<void> save() {
     if (::ptrace(PTRACE_GETREGS, pid_, 0, &saved_) != 0 || ::ptrace(PTRACE_GETSIGMASK, pid_, sizeof mask_, &mask_) != 0)
       return fail_sys(errno, "read the registers of process {}", pid_);
-    if (saved_.cs != 0x33) return fail(Code::system, "process {} is a 32-bit one", pid_);
-    user_regs_struct regs = call;
-    for (auto [to, from] : {std::pair{&regs.cs, saved_.cs},
-                            {&regs.ss, saved_.ss},
-                            {&regs.rsp, saved_.rsp},
-                            {&regs.eflags, saved_.eflags},
-                            {&regs.fs_base, saved_.fs_base},
-                            {&regs.gs_base, saved_.gs_base},
-                            {&regs.ds, saved_.ds},
-                            {&regs.es, saved_.es},
-                            {&regs.fs, saved_.fs},
-                            {&regs.gs, saved_.gs}})
-      *to = from;
+    return saved_.cs == 0x33 ? Result<void>() : fail(Code::system, "process {} is a 32-bit one", pid_);
+  }
+
+  // What the system call that REGS stand before returned.
+  Result<int64_t> call(user_regs_struct regs) {
     const uint64_t all = ~0ull;
     changed_ = true;
     if (::ptrace(PTRACE_SETSIGMASK, pid_, sizeof all, &all) != 0 || ::ptrace(PTRACE_SETREGS, pid_, 0, &regs) != 0)
@@ -124,8 +125,8 @@ class Tracee {
     TRY(step());
     TRY(step());
     if (::ptrace(PTRACE_GETREGS, pid_, 0, &regs) != 0) return fail_sys(errno, "read the registers of {}", pid_);
-    result_ = regs.rax;
-    return stop_again();
+    TRY(stop_again());
+    return static_cast<int64_t>(regs.rax);
   }
 
   Result<void> stop_again() {
@@ -138,7 +139,7 @@ class Tracee {
   pid_t pid_;
   bool traced_ = false, changed_ = false;
   int signal_ = 0;
-  uint64_t result_ = 0, mask_ = 0;
+  uint64_t mask_ = 0;
   user_regs_struct saved_{};
 };
 
@@ -163,7 +164,7 @@ std::optional<uint64_t> foothold_place(std::string_view maps) {
   uint64_t free = kLowest;
   std::optional<uint64_t> place;
   for (const Mapping& m : sys::parse_maps(maps)) {
-    if (!place && m.begin >= free + kPageSize) place = free;
+    if (!place && m.begin >= free + kPage) place = free;
     if (executable(m)) return of_no_use(m) ? place : std::nullopt;
     free = std::max(free, m.end);
   }
@@ -173,16 +174,8 @@ std::optional<uint64_t> foothold_place(std::string_view maps) {
 Result<void> give_foothold(pid_t pid, uint64_t at) {
 #ifdef __x86_64__
   const std::string maps = maps_of(pid);
-  user_regs_struct call{};
-  TRY_AS(call.rip, syscall_instruction(pid, sys::parse_maps(maps)));
-  call.rax = SYS_mmap;
-  call.orig_rax = ~0ull;  // nothing to restart
-  call.rdi = at;
-  call.rsi = kPageSize;
-  call.rdx = PROT_READ | PROT_EXEC;
-  call.r10 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-  call.r8 = ~0ull;
-  return Tracee::make_call(pid, call, "map a page");
+  TRY_AS(const uint64_t instruction, syscall_instruction(pid, sys::parse_maps(maps)));
+  return Tracee::map_page(pid, instruction, at);
 #else
   return fail(Code::unsupported, "process {} at {:#x}: not on this machine", pid, at);
 #endif
