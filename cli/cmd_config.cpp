@@ -31,16 +31,18 @@ std::vector<Option> with_parameters(std::initializer_list<Option> more) {
 }
 
 // What may follow --ifname.
-constexpr std::string_view kInterfaceParts[] = {"mac", "host_ifname", "host_mac", "bridge", "mac_filter"};
+constexpr Option kInterfaceOptions[] = {
+    {"mac", true}, {"host_ifname", true}, {"host_mac", true}, {"bridge", true}, {"mac_filter", true}};
 
 Result<std::vector<config::Change>> changes_of(const Parsed& parsed) {
   std::vector<config::Change> out;
   for (const Parsed::Item& i : parsed.items) {
     if (const config::Param* p = config::find_option(i.name)) out.push_back({p, i.value});
-    if (std::find(std::begin(kInterfaceParts), std::end(kInterfaceParts), i.name) == std::end(kInterfaceParts))
+    if (std::none_of(std::begin(kInterfaceOptions), std::end(kInterfaceOptions),
+                     [&](const Option& o) { return o.name == i.name; }))
       continue;
     if (out.empty() || out.back().param->option != "ifname" || i.value.find_first_of(",;") != std::string::npos)
-      return fail(Code::usage, "--{} follows --ifname, and has one value", i.name);
+      return fail(Code::usage, "--{0} says what of an interface to change: --ifname NAME --{0} VALUE", i.name);
     out.back().value += fmt::format(",{}={}", i.name, i.value);
   }
   return out;
@@ -95,15 +97,8 @@ Result<std::vector<config::Change>> changes_of_sample(const runtime::Host& host,
 }
 
 Result<int> run_set(Context& ctx) {
-  const auto options = with_parameters({{"save"},
-                                        {"force"},
-                                        {"setmode", true},
-                                        {"applyconfig", true},
-                                        {"mac", true},
-                                        {"host_ifname", true},
-                                        {"host_mac", true},
-                                        {"bridge", true},
-                                        {"mac_filter", true}});
+  auto options = with_parameters({{"save"}, {"force"}, {"setmode", true}, {"applyconfig", true}});
+  options.insert(options.end(), std::begin(kInterfaceOptions), std::end(kInterfaceOptions));
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
   std::vector<config::Change> changes;
   if (const auto sample = parsed.value("applyconfig")) {

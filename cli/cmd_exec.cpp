@@ -92,12 +92,17 @@ Result<int> run_enter(Context& ctx) {
 constinit const Command kExec = {.name = "exec",
                                  .args = "COMMAND...",
                                  .summary = "run a shell line in it (any failure: exit status 8)",
+                                 .takes_words = true,
                                  .run = run_exec};
-constinit const Command kExec2 = {
-    .name = "exec2", .args = "COMMAND...", .summary = "the same with the command's own exit status", .run = run_exec2};
+constinit const Command kExec2 = {.name = "exec2",
+                                  .args = "COMMAND...",
+                                  .summary = "the same with the command's own exit status",
+                                  .takes_words = true,
+                                  .run = run_exec2};
 constinit const Command kExec3 = {.name = "exec3",
                                   .args = "PROGRAM [ARGUMENT...]",
                                   .summary = "a program as it is, without a shell",
+                                  .takes_words = true,
                                   .run = run_exec3};
 constinit const Command kRunscript = {.name = "runscript",
                                       .args = "FILE",

@@ -26,6 +26,7 @@ struct Command {
   std::string_view lock_status = {};         // word in the lock file; empty: the command takes no lock
   bool needs_config = true;                  // CTID.conf must exist
   bool takes_parameters = false;             // options of the parameter table
+  bool takes_words = false;                  // what is behind the CTID is the guest's: "--help" too
   Result<int> (*run)(Context&);              // exit status
 };
 

@@ -147,9 +147,7 @@ Result<int> run(std::span<char* const> argv) {
   const Command* command = find(word);
   if (!command) return fail(Code::usage, "Bad command: {}", printable(word));
   const auto asks_at = [&](size_t at) { return at < argv.size() && std::string_view(argv[at]) == "--help"; };
-  const bool runs_words =
-      command == &kExec || command == &kExec2 || command == &kExec3;  // behind the CTID they are the guest's
-  if (asks_at(flags.next + 1) || (asks_at(flags.next + 2) && !runs_words)) {
+  if (asks_at(flags.next + 1) || (asks_at(flags.next + 2) && !command->takes_words)) {
     std::fputs(usage(*command).c_str(), stdout);
     return 0;
   }
