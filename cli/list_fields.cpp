@@ -81,7 +81,11 @@ Text layout(const Listed& c) { return c.ct.area.layout == config::Layout::image 
 Flag onboot(const Listed& c) { return c.ct.spec.onboot; }
 Flag disabled(const Listed& c) { return c.ct.spec.disabled.value_or(false); }
 Number bootorder(const Listed& c) { return c.ct.spec.bootorder; }
-Text autostop(const Listed& c) { return config::find_key("AUTOSTOP")->print(c.ct.spec); }
+// As it is stored.
+template <Literal Key>
+Text stored(const Listed& c) {
+  return config::find_key(Key.view())->print(c.ct.spec);
+}
 
 // ---- network ------------------------------------------------------------------------------------------------------
 
@@ -143,9 +147,8 @@ Bean swappages_bean(const Listed& c) {
 template <Literal Key>
 Bean kept_bean(const Listed& c) {
   std::optional<config::BarrierLimit> limits;
-  const auto at = c.ct.spec.kept.find(Key.view());
-  if (at != c.ct.spec.kept.end())
-    if (auto parsed = config::parse_barrier_limit(at->second, 1)) limits = *parsed;
+  if (const auto text = stored<Key>(c))
+    if (auto parsed = config::parse_barrier_limit(*text, 1)) limits = *parsed;
   return {{}, {}, {}, in_force(c, limits)};
 }
 
@@ -270,13 +273,8 @@ Text laverage(const Listed&) { return std::nullopt; }
 // ---- what is kept, and has no effect --------------------------------------------------------------------------------
 
 template <Literal Key>
-Text kept(const Listed& c) {
-  const auto at = c.ct.spec.kept.find(Key.view());
-  return at == c.ct.spec.kept.end() ? std::nullopt : std::optional(at->second);
-}
-template <Literal Key>
 Number kept_number(const Listed& c) {
-  const Text text = kept<Key>(c);
+  const Text text = stored<Key>(c);
   return text ? parse_u64(*text) : std::nullopt;
 }
 // 0: not set.
@@ -290,9 +288,9 @@ std::string kept_text(const Listed& c) {
   return number ? std::to_string(number) : "-";
 }
 Flag vswap(const Listed& c) { return c.ct.spec.physpages && c.ct.spec.physpages->limit != config::kUnlimited; }
-std::string features_text(const Listed& c) { return text_of(kept<"FEATURES">(c)); }
+std::string features_text(const Listed& c) { return text_of(stored<"FEATURES">(c)); }
 Json features_json(const Listed& c) {
-  const Text text = kept<"FEATURES">(c);
+  const Text text = stored<"FEATURES">(c);
   if (!text) return Json();
   Json out = Json::object();
   for (const auto word : words(*text)) out[to_lower(word.substr(0, word.find(':')))] = word.ends_with(":on");
@@ -319,7 +317,7 @@ constexpr Field kIdentity[] = {
     field<id>("vpsid", "CTID", 10),
     field<private_area>("private", "PRIVATE", -32),
     field<root>("root", "ROOT", -32),
-    field<kept<"MOUNT_OPTS">>("mount_opts", "MOUNT_OPTS", -16),
+    field<stored<"MOUNT_OPTS">>("mount_opts", "MOUNT_OPTS", -16),
     field<origin_sample>("origin_sample", "ORIGIN_SAMPLE", 32),
     field<hostname>("hostname", "HOSTNAME", -32),
     field<name>("name", "NAME", -32),
@@ -349,14 +347,14 @@ constexpr Field kRest[] = {
     {"iopslimit", "IOPS", 4, true, kept_text<"IOPSLIMIT">, kept_json<"IOPSLIMIT">},
     field<onboot>("onboot", "ONBOOT", 6),
     field<bootorder>("bootorder", "BOOTORDER", 10),
-    field<autostop>("autostop", "AUTOSTOP", 8),
+    field<stored<"AUTOSTOP">>("autostop", "AUTOSTOP", 8),
     field<layout>("layout", "LAYOUT", -6),
     {"features", "FEATURES", -15, true, features_text, features_json},
     {"capability", "CAPABILITY", -15, true, capability_text, capability_json},
     field<vswap>("vswap", "VSWAP", 5),
     field<disabled>("disabled", "DISABL", 6),
-    field<kept<"VM_OVERCOMMIT">>("vm_overcommit", "VM_OVC", 6),
-    field<kept<"NETFILTER">>("netfilter", "NETFILTER", -9),
+    field<stored<"VM_OVERCOMMIT">>("vm_overcommit", "VM_OVC", 6),
+    field<stored<"NETFILTER">>("netfilter", "NETFILTER", -9),
 };
 
 }  // namespace

@@ -185,14 +185,15 @@ Result<void> remove_interfaces(CtSpec& spec, std::string_view text) {
 Result<void> edit_interface(CtSpec& spec, std::string_view text) {
   const size_t comma = std::min(text.find(','), text.size());
   const std::string_view ifname = text.substr(0, comma);
-  for (NetIf& nic : spec.netif.value_or(std::vector<NetIf>()))
-    if (nic.ifname == ifname) {
-      TRY_AS(const auto edited, parse_netif_value(print_netif_value({nic}) + std::string(text.substr(comma))));
-      if (edited.size() != 1 || edited[0].ifname != ifname) break;
-      std::replace(spec.netif->begin(), spec.netif->end(), nic, edited[0]);
-      return {};
-    }
-  return fail(Code::invalid, "there is no interface '{}'", printable(ifname));
+  if (!spec.netif) spec.netif.emplace();
+  const auto nic =
+      std::find_if(spec.netif->begin(), spec.netif->end(), [&](const NetIf& n) { return n.ifname == ifname; });
+  if (nic == spec.netif->end()) return fail(Code::invalid, "there is no interface '{}'", printable(ifname));
+  TRY_AS(const auto edited, parse_netif_value(print_netif_value({*nic}) + std::string(text.substr(comma))));
+  if (edited.size() != 1 || edited[0].ifname != ifname)
+    return fail(Code::invalid, "'{}' is not one interface", printable(text));
+  *nic = edited[0];
+  return {};
 }
 
 }  // namespace vz::config::codec

@@ -11,6 +11,18 @@
 
 namespace vz::sys {
 
+namespace {
+
+Result<void> set_attribute(const std::string& path, uint64_t attribute, const char* word) {
+  mount_attr attr{};
+  attr.attr_set = attribute;
+  if (::syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, &attr, sizeof attr) != 0)
+    return fail_sys(errno, "mount '{}' {}", path, word);
+  return {};
+}
+
+}  // namespace
+
 Result<void> mount(const std::string& source, const std::string& target, const std::string& type, unsigned long flags,
                    const std::string& data) {
   if (::mount(source.c_str(), target.c_str(), type.empty() ? nullptr : type.c_str(), flags,
@@ -45,21 +57,9 @@ Result<void> set_idmap(int tree_fd, int user_ns_fd) {
   return {};
 }
 
-Result<void> ignore_setuid(const std::string& path) {
-  mount_attr attr{};
-  attr.attr_set = MOUNT_ATTR_NOSUID;
-  if (::syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, &attr, sizeof attr) != 0)
-    return fail_sys(errno, "mount '{}' nosuid", path);
-  return {};
-}
+Result<void> ignore_setuid(const std::string& path) { return set_attribute(path, MOUNT_ATTR_NOSUID, "nosuid"); }
 
-Result<void> make_read_only(const std::string& path) {
-  mount_attr attr{};
-  attr.attr_set = MOUNT_ATTR_RDONLY;
-  if (::syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, &attr, sizeof attr) != 0)
-    return fail_sys(errno, "mount '{}' read-only", path);
-  return {};
-}
+Result<void> make_read_only(const std::string& path) { return set_attribute(path, MOUNT_ATTR_RDONLY, "read-only"); }
 
 Result<void> attach(int tree_fd, const std::string& target) {
   if (::syscall(SYS_move_mount, tree_fd, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
