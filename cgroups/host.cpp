@@ -4,53 +4,28 @@
 #include "base/strings.h"
 #include "cgroups/cgroups.h"
 #include "sys/files.h"
+#include "sys/mountinfo.h"
 
 namespace vz::cgroups {
 
 namespace {
 
-struct Mount {
-  std::string_view id, parent, root, type, options;
-  std::string point;
-};
+using Mount = sys::MountInfo;
 
 // Names among the other mount options (rw, xattr, seclabel, release_agent=...).
 constexpr auto kV1Controllers =
     std::to_array<std::string_view>({"cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio",
                                      "net_cls", "net_prio", "perf_event", "hugetlb", "rdma", "misc", "dmem"});
 
-// mountinfo writes blank, tab, newline and backslash as \NNN.
-std::string unescape(std::string_view s) {
-  std::string out;
-  const auto octal = [](char c) { return c >= '0' && c <= '7'; };
-  for (size_t i = 0; i < s.size(); ++i) {
-    if (s[i] == '\\' && i + 3 < s.size() && octal(s[i + 1]) && octal(s[i + 2]) && octal(s[i + 3])) {
-      out += static_cast<char>((s[i + 1] - '0') * 64 + (s[i + 2] - '0') * 8 + (s[i + 3] - '0'));
-      i += 3;
-    } else {
-      out += s[i];
-    }
-  }
-  return out;
-}
-
-// "36 35 98:0 /root /point rw,noatime master:1 - type source super,options" (proc_pid_mountinfo(5))
 Result<std::vector<Mount>> parse_mounts(std::string_view text) {
   std::vector<Mount> out;
   for (const std::string_view line : split(text, '\n')) {
     if (line.empty()) continue;
-    const auto w = split(line, ' ');
-    const auto dash = std::find(w.begin(), w.end(), "-");
-    if (dash - w.begin() < 6 || w.end() - dash < 4)
-      return fail(Code::invalid, "mountinfo: bad line '{}'", printable(line));
-    out.push_back({w[0], w[1], w[3], dash[1], dash[3], unescape(w[4])});
+    auto mount = sys::parse_mount(line);
+    if (!mount) return fail(Code::invalid, "mountinfo: bad line '{}'", printable(line));
+    out.push_back(std::move(*mount));
   }
   return out;
-}
-
-bool is_below(std::string_view path, std::string_view dir) {
-  if (dir == "/") return true;
-  return path.starts_with(dir) && (path.size() == dir.size() || path[dir.size()] == '/');
 }
 
 // False when a mount that is not beneath it lies on its mount point or on a directory above.
@@ -66,16 +41,16 @@ bool visible(const Mount& mount, const std::vector<Mount>& all) {
     }
   }
   return std::none_of(all.begin(), all.end(), [&](const Mount& m) {
-    return is_below(mount.point, m.point) && std::find(line.begin(), line.end(), m.id) == line.end();
+    return sys::is_within(mount.point, m.point) && std::find(line.begin(), line.end(), m.id) == line.end();
   });
 }
 
 std::vector<std::string> v1_controllers(const Mount& mount) {
   std::vector<std::string> out;
-  for (const std::string_view option : split(mount.options, ','))
+  for (const std::string_view option : split(mount.super_options, ','))
     if (option.starts_with("name=") ||
         std::find(kV1Controllers.begin(), kV1Controllers.end(), option) != kV1Controllers.end())
-      out.push_back(unescape(option));
+      out.push_back(sys::unescape_mount(option));
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "runtime/inside.h"
 #include "sys/channel.h"
 #include "sys/files.h"
+#include "sys/mountinfo.h"
 #include "sys/mounts.h"
 #include "sys/namespaces.h"
 
@@ -20,47 +21,17 @@ namespace vz::checkpoint {
 
 namespace {
 
-struct Mount {
-  std::string device, root, at;
-  bool read_only = false;
-};
-
-// "\040" is a blank.
-std::string unescaped(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '\\' && i + 3 < text.size();
-    if (!escape) {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-    i += 3;
-  }
-  return out;
-}
-
-std::vector<Mount> mounts_in(std::string_view mountinfo) {
-  std::vector<Mount> out;
-  for (const std::string_view line : split(mountinfo, '\n')) {
-    const auto fields = words(line);
-    if (fields.size() < 6) continue;
-    const auto options = split(fields[5], ',');
-    out.push_back({std::string(fields[2]), unescaped(fields[3]), unescaped(fields[4]),
-                   std::find(options.begin(), options.end(), "ro") != options.end()});
-  }
-  return out;
-}
-
-bool below(std::string_view path, std::string_view directory) {
-  return directory == "/" ||
-         (path.starts_with(directory) && path.size() > directory.size() && path[directory.size()] == '/');
-}
+using Mount = sys::MountInfo;
 
 // Where NAME of a file system is seen through MOUNT of a directory above it.
 std::string seen_through(const Mount& mount, const std::string& name) {
   const std::string rest = mount.root == "/" ? name : name.substr(mount.root.size());
-  return mount.at == "/" ? rest : mount.at + rest;
+  return mount.point == "/" ? rest : mount.point + rest;
+}
+
+bool read_only(const Mount& mount) {
+  const auto options = split(mount.options, ',');
+  return std::find(options.begin(), options.end(), "ro") != options.end();
 }
 
 bool is_socket(pid_t pid, const std::string& path) {
@@ -119,13 +90,15 @@ std::optional<pid_t> numbered(pid_t inside, const std::vector<pid_t>& pids) {
 }  // namespace
 
 std::vector<BoundSocket> bound_files(std::string_view mountinfo) {
-  const std::vector<Mount> mounts = mounts_in(mountinfo);
+  std::vector<Mount> mounts;
+  for (const std::string_view line : split(mountinfo, '\n'))
+    if (auto mount = sys::parse_mount(line)) mounts.push_back(std::move(*mount));
   std::vector<BoundSocket> out;
   for (const Mount& m : mounts) {
     const auto above = std::find_if(mounts.begin(), mounts.end(), [&](const Mount& other) {
-      return other.device == m.device && other.root != m.root && below(m.root, other.root);
+      return other.device == m.device && other.root != m.root && sys::is_within(m.root, other.root);
     });
-    if (above != mounts.end()) out.push_back({0, m.at, seen_through(*above, m.root), m.root, m.read_only});
+    if (above != mounts.end()) out.push_back({0, m.point, seen_through(*above, m.root), m.root, read_only(m)});
   }
   return out;
 }

@@ -35,7 +35,7 @@ TEST_CASE("what is mounted at a second place is found in mountinfo") {
   CHECK_FALSE(found[1].read_only);
   CHECK(found[2].path == "/run/systemdX/y");
   CHECK(bound_files("").empty());
-  CHECK(bound_files("1 2 0:1 /a\\04 /b ro\n1 2 0:1 / / rw\n").size() == 1);  // cut off in an escape
+  CHECK(bound_files("1 2 0:1 /a\\04 /b ro - t s rw\n1 2 0:1 / / rw - t s rw\n").size() == 1);  // cut off in an escape
 }
 
 TEST_CASE("sockets go over as text, and what comes is looked at") {
