@@ -16,6 +16,7 @@
 #include "net/net.h"
 #include "net/netlink.h"
 #include "net/netns.h"
+#include "net/packet_socket.h"
 #include "net/sysctl.h"
 #include "net/uplinks.h"
 
@@ -25,27 +26,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kProbeTime = std::chrono::milliseconds(200);
-
-// PROTOCOL 0: for sending only.
-Result<sys::UniqueFd> packet_socket(int protocol) {
-  sys::UniqueFd fd{
-      ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(static_cast<uint16_t>(protocol)))};
-  if (!fd) return fail_sys(errno, "packet socket");
-  return fd;
-}
-
-Result<void> send_frame(const sys::UniqueFd& fd, int index, const std::string& frame) {
-  sockaddr_ll to{};
-  to.sll_family = AF_PACKET;
-  to.sll_ifindex = index;
-  to.sll_halen = 6;
-  std::copy_n(frame.begin(), 6, to.sll_addr);
-  to.sll_protocol =
-      htons(static_cast<uint16_t>(static_cast<uint8_t>(frame[12]) << 8 | static_cast<uint8_t>(frame[13])));
-  if (::sendto(fd.get(), frame.data(), frame.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0)
-    return fail_sys(errno, "send a frame");
-  return {};
-}
 
 Result<void> announce_on(const sys::UniqueFd& fd, int index, const std::string& mac, const std::string& address,
                          bool router) {

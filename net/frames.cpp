@@ -21,10 +21,6 @@ constexpr size_t kArpSize = kEthernet + 28;
 constexpr size_t kNeighbourSize = kEthernet + kIpv6 + 24;  // without options
 
 std::string u16(unsigned v) { return {static_cast<char>(v >> 8), static_cast<char>(v)}; }
-unsigned u16_at(std::string_view s, size_t at) {
-  return static_cast<unsigned>(static_cast<uint8_t>(s[at]) << 8 | static_cast<uint8_t>(s[at + 1]));
-}
-
 std::string append_all(std::initializer_list<std::string_view> parts) {
   std::string out;
   for (const std::string_view p : parts) out += p;
@@ -42,7 +38,7 @@ unsigned checksum(std::string_view source, std::string_view destination, std::st
   const std::string all = append_all(
       {source, destination, u16(0), u16(static_cast<unsigned>(body.size())), u16(0), u16(IPPROTO_ICMPV6), body});
   uint32_t sum = 0;
-  for (size_t i = 0; i + 1 < all.size(); i += 2) sum += u16_at(all, i);
+  for (size_t i = 0; i + 1 < all.size(); i += 2) sum += big16(std::string_view(all).substr(i));
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return ~sum & 0xffff;
 }
@@ -61,6 +57,10 @@ std::string neighbour_body(unsigned type, unsigned flags, std::string_view targe
 std::string mac_option(unsigned type, std::string_view mac) { return u16(type << 8 | 1) + std::string(mac); }
 
 }  // namespace
+
+uint16_t big16(std::string_view bytes) {
+  return static_cast<uint16_t>(static_cast<uint8_t>(bytes[0]) << 8 | static_cast<uint8_t>(bytes[1]));
+}
 
 std::string gratuitous_arp(std::string_view mac, std::string_view address, bool reply) {
   return arp(reply ? ARPOP_REPLY : ARPOP_REQUEST, mac, address, reply ? mac : std::string_view(kZeroMac), address);
@@ -85,14 +85,14 @@ std::string neighbour_solicitation(std::string_view mac, std::string_view sender
 }
 
 std::optional<std::string> arp_answer(std::string_view frame, std::string_view target) {
-  if (frame.size() < kArpSize || u16_at(frame, 12) != ETHERTYPE_ARP) return std::nullopt;
-  if (u16_at(frame, kArpOp) != ARPOP_REPLY || frame.substr(kArpSender, 4) != target) return std::nullopt;
+  if (frame.size() < kArpSize || big16(frame.substr(12)) != ETHERTYPE_ARP) return std::nullopt;
+  if (big16(frame.substr(kArpOp)) != ARPOP_REPLY || frame.substr(kArpSender, 4) != target) return std::nullopt;
   return std::string(frame.substr(kArpSenderMac, 6));
 }
 
 std::optional<std::string> na_answer(std::string_view frame, std::string_view target) {
   constexpr size_t kNextHeader = kEthernet + 6, kHopLimit = kEthernet + 7, kType = kEthernet + kIpv6;
-  if (frame.size() < kNeighbourSize || u16_at(frame, 12) != ETHERTYPE_IPV6) return std::nullopt;
+  if (frame.size() < kNeighbourSize || big16(frame.substr(12)) != ETHERTYPE_IPV6) return std::nullopt;
   if (frame[kNextHeader] != IPPROTO_ICMPV6 || static_cast<uint8_t>(frame[kHopLimit]) != 255) return std::nullopt;
   if (static_cast<uint8_t>(frame[kType]) != ND_NEIGHBOR_ADVERT || frame.substr(kType + 8, 16) != target)
     return std::nullopt;

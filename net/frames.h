@@ -2,11 +2,14 @@
 // MACs are 6 raw bytes, addresses 4 or 16, all in network order.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace vz::net {
+
+uint16_t big16(std::string_view bytes);  // its first two, in network byte order
 
 // "I am ADDRESS" to everybody on the link, as a request or as a reply: caches differ in which one they believe.
 std::string gratuitous_arp(std::string_view mac, std::string_view address, bool reply);

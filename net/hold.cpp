@@ -11,8 +11,10 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "net/frames.h"
 #include "net/link.h"
 #include "net/netlink.h"
+#include "net/packet_socket.h"
 
 namespace vz::net {
 
@@ -33,9 +35,6 @@ uint32_t big32(std::string_view bytes) {
   uint32_t v = 0;
   std::memcpy(&v, bytes.data(), 4);
   return be32toh(v);
-}
-unsigned big16(std::string_view bytes) {
-  return static_cast<unsigned>(static_cast<uint8_t>(bytes[0]) << 8 | static_cast<uint8_t>(bytes[1]));
 }
 
 // Frames to MAC, questions for anybody's address (ARP requests, neighbour solicitations), and frames from MAC.
@@ -67,20 +66,10 @@ Result<void> filter(const sys::UniqueFd& fd, std::string_view mac) {
 }
 
 Result<sys::UniqueFd> offload_socket() {
-  // Without a protocol it hears nothing yet.
-  sys::UniqueFd fd{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  TRY_AS(sys::UniqueFd fd, packet_socket(0));
   const int on = 1;
-  if (!fd || ::setsockopt(fd.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0)
-    return fail_sys(errno, "packet socket");
+  if (::setsockopt(fd.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0) return fail_sys(errno, "packet socket");
   return fd;
-}
-
-sockaddr_ll on_device(int index, int protocol) {
-  sockaddr_ll at{};
-  at.sll_family = AF_PACKET;
-  at.sll_ifindex = index;
-  at.sll_protocol = htons(static_cast<uint16_t>(protocol));
-  return at;
 }
 
 // The bridge hands up copies of what it forwards to others, or floods, as long as it is promiscuous.
@@ -92,7 +81,10 @@ Result<sys::UniqueFd> listen_on(Netlink& here, const Veth& v) {
   packet_mreq all{};
   all.mr_ifindex = bridge.index;
   all.mr_type = PACKET_MR_PROMISC;
-  const sockaddr_ll at = on_device(bridge.index, ETH_P_ALL);
+  sockaddr_ll at{};
+  at.sll_family = AF_PACKET;
+  at.sll_ifindex = bridge.index;
+  at.sll_protocol = htons(ETH_P_ALL);
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
   if (::setsockopt(fd.get(), SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) != 0 ||
       ::setsockopt(fd.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) != 0 ||
@@ -185,9 +177,7 @@ void deliver(const Plan& plan, std::string_view held) {
     const std::string_view frame = held.substr(0, size);
     held.remove_prefix(size);
     if (size < kFraming || link >= devices.size() || devices[link] == 0) continue;
-    const auto to = on_device(devices[link], static_cast<int>(big16(ethernet(frame).substr(12))));
-    (void)::sendto(fd->get(), frame.data(), frame.size(), MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to),
-                   sizeof to);
+    (void)send_frame(*fd, devices[link], frame, kVirtioHeader);
   }
 }
 
