@@ -45,8 +45,8 @@ Result<void> destroy(const Area& area);
 // Mounts the tree on root_dir (made when missing). Code::mounted when it is already there. Image: journal replay by the
 // kernel, discard on. Set-user-id programs have no effect there: root of the guest is not root of the host.
 Result<void> mount(const Area& area);
-// Code::not_mounted when it is not. A mount that is still busy after PATIENCE is an error naming it: whoever looks up its
-// path makes it busy for a moment.
+// Code::not_mounted when it is not. Whoever looks up its path makes it busy for a moment: busy after PATIENCE is an
+// error naming it.
 Result<void> umount(const Area& area, std::chrono::milliseconds patience = std::chrono::milliseconds(500));
 bool is_mounted(const Area& area);
 // Flushes what was written below the mounted root.
