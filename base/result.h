@@ -80,6 +80,7 @@ struct Error {
   static Error sys(int err, std::string_view what, Code code = Code::system);
   static Error make(Code code, std::string text) { return Error{code, 0, std::move(text)}; }
 
+  bool disk_full() const;  // or somebody's share of it is
   // "OUTER: text"; keeps code and errno.
   Error&& context(std::string_view outer) &&;
   Error&& with_code(Code c) && {

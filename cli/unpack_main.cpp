@@ -13,6 +13,5 @@ int main(int argc, char** argv) {
   const auto r = vz::templates::unpack_confined(argv[1], argv[2]);
   if (r) return 0;
   vz::log::error("{}", r.error().text);
-  const bool full = r.error().sys_errno == ENOSPC || r.error().sys_errno == EDQUOT;
-  return full ? vz::templates::kExitNoSpace : 1;
+  return r.error().disk_full() ? vz::templates::kExitNoSpace : 1;
 }

@@ -71,6 +71,13 @@ bool being_written(const Found& lock) {
   return lock.pid == 0 && ::fstat(lock.fd.get(), &st) == 0 && std::abs(std::time(nullptr) - st.st_mtime) < kPatience;
 }
 
+bool leads_to(const std::string& path, int fd) {
+  struct ::stat ours {};
+  struct ::stat there {};
+  return ::fstat(fd, &ours) == 0 && ::lstat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
+         ours.st_dev == there.st_dev;
+}
+
 // Two that found the same stale lock must not both remove "it": the second would remove the first one's new lock. So
 // the remover holds flock(2) on the stale inode and checks that the path still leads there. Nobody else can change the
 // path then: its holder is dead, link(2) does not replace, other removers wait for the same flock. False: somebody else
@@ -80,10 +87,7 @@ Result<bool> remove_stale(const std::string& path, const Found& lock) {
     if (errno == EWOULDBLOCK) return false;
     return fail_sys(errno, "lock '{}'", path);
   }
-  struct ::stat ours {};
-  struct ::stat there {};
-  if (::fstat(lock.fd.get(), &ours) != 0) return fail_sys(errno, "stat '{}'", path);
-  if (::lstat(path.c_str(), &there) != 0 || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev) return true;
+  if (!leads_to(path, lock.fd.get())) return true;
   log::error("Removing stale lock file {}", path);
   TRY(sys::remove_file(path));
   return true;
@@ -127,6 +131,8 @@ Result<Own> make_own(const std::string& lock_dir, const std::string& path) {
 Result<Own> write_own(const std::string& lock_dir, const std::string& path, std::string_view status) {
   TRY_AS(Own own, make_own(lock_dir, path));
   auto written = sys::write_all(own.fd.get(), content(status));
+  // On a full disk its flock alone holds it: what frees space must go on.
+  if (!written && written.error().disk_full()) written = {};
   if (written && ::flock(own.fd.get(), LOCK_SH) != 0) written = fail_sys(errno, "lock it");
   if (written) return own;
   forget_name(own);
@@ -168,12 +174,14 @@ Result<Lock> Lock::take(const std::string& lock_dir, config::CtId id, std::strin
   return fail(Code::locked, "Container already locked");
 }
 
-Lock::Lock(Lock&& other) noexcept : path_(std::move(other.path_)), fd_(std::move(other.fd_)) { other.path_.clear(); }
+Lock::Lock(std::string path, sys::UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)), taker_(::getpid()) {}
+
+Lock::Lock(Lock&& other) noexcept : path_(std::move(other.path_)), fd_(std::move(other.fd_)), taker_(other.taker_) {
+  other.path_.clear();
+}
 
 Lock::~Lock() {
-  if (path_.empty()) return;
-  const auto lock = find(path_);
-  if (lock && *lock && (*lock)->pid == ::getpid()) (void)sys::remove_file(path_);
+  if (!path_.empty() && taker_ == ::getpid() && leads_to(path_, fd_.get())) (void)sys::remove_file(path_);
 }
 
 }  // namespace vz::state

@@ -67,9 +67,21 @@ Result<std::string> print(const Move& m) {
   return file.text();
 }
 
+// In place, which needs no new block. STATE comes first, in the first sector: it is there or it is not.
+Result<void> write_over(const std::string& path, std::string text, bool durable) {
+  TRY_AS(const sys::UniqueFd fd, sys::open(path, O_WRONLY | O_NOFOLLOW));
+  TRY_AS(const auto st, sys::stat(path));
+  text.resize(std::max(text.size(), static_cast<size_t>(st.st_size)), '\n');
+  TRY(sys::write_once(fd.get(), text), "'{}'", path);
+  return durable && ::fdatasync(fd.get()) != 0 ? fail_sys(errno, "sync '{}'", path) : Result<void>();
+}
+
+// A move must be able to end on a full disk, too: a container stands still until its record says whose it is.
 Result<void> save(const Paths& paths, const Move& m, bool durable) {
   TRY_AS(const std::string text, print(m));
-  return sys::replace_file(path_of(paths, m.id, m.name), text, 0600, durable);
+  const std::string path = path_of(paths, m.id, m.name);
+  auto saved = sys::replace_file(path, text, 0600, durable);
+  return saved || !saved.error().disk_full() || !sys::exists(path) ? saved : write_over(path, text, durable);
 }
 
 // Held while a record is read and changed.

@@ -31,7 +31,8 @@ struct Paths {
 // ---- lock: LOCKDIR/CTID.lck holding "PID\nSTATUS\nBOOT_ID START_TIME\n", made by link(2) so that it appears with its
 // content. The third line tells the holder from a later process with its PID; in a foreign file without it, any process
 // with that PID counts as the holder. A process that the holder forked holds the lock with it until it runs another
-// program (flock(2) on a descriptor that it got): when a start is killed, its supervisor carries on.
+// program (flock(2) on a descriptor that it got): when a start is killed, its supervisor carries on. On a full disk the
+// file is empty, and that descriptor is all that holds it.
 
 // The status of a supervisor that cleans up after its CT, which takes a moment: who wants the lock meanwhile waits.
 inline constexpr std::string_view kEnded = "ended";
@@ -48,9 +49,10 @@ class Lock {
   ~Lock();  // removes the file if it is still ours, and we are the process that took it
 
  private:
-  Lock(std::string path, sys::UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  Lock(std::string path, sys::UniqueFd fd);
   std::string path_;
   sys::UniqueFd fd_;
+  pid_t taker_;
 };
 
 // ---- a running container -------------------------------------------------------------------------------------------

@@ -26,8 +26,7 @@ namespace {
 using config::Layout;
 
 Error with_space_code(Error error, Code otherwise) {
-  const bool full = error.sys_errno == ENOSPC || error.sys_errno == EDQUOT ||
-                    error.text.find(std::strerror(ENOSPC)) != std::string::npos;
+  const bool full = error.disk_full() || error.text.find(std::strerror(ENOSPC)) != std::string::npos;
   if (error.code != Code::system && !full) return error;
   return std::move(error).with_code(full ? Code::no_space : otherwise);
 }

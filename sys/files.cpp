@@ -161,10 +161,14 @@ Result<void> replace_file(const std::string& path, std::string_view text, mode_t
   const std::string target = ::realpath(path.c_str(), resolved) ? std::string(resolved) : path;
   const std::string tmp = target + ".tmp";
   TRY_AS(UniqueFd fd, open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
-  TRY(write_all(fd.get(), text), "'{}'", tmp);
-  if (::fchmod(fd.get(), mode) != 0 || (durable && ::fsync(fd.get()) != 0)) return fail_sys(errno, "sync '{}'", tmp);
-  if (::rename(tmp.c_str(), target.c_str()) != 0) return fail_sys(errno, "rename '{}' to '{}'", tmp, target);
-  if (!durable) return {};
+  auto made = [&]() -> Result<void> {
+    TRY(write_all(fd.get(), text), "'{}'", tmp);
+    if (::fchmod(fd.get(), mode) != 0 || (durable && ::fsync(fd.get()) != 0)) return fail_sys(errno, "sync '{}'", tmp);
+    if (::rename(tmp.c_str(), target.c_str()) != 0) return fail_sys(errno, "rename '{}' to '{}'", tmp, target);
+    return {};
+  }();
+  if (!made) (void)remove_file(tmp);
+  if (!made || !durable) return made;
   TRY_AS(UniqueFd dir, open(parent_dir(target), O_RDONLY | O_DIRECTORY));
   if (::fsync(dir.get()) != 0) return fail_sys(errno, "sync '{}'", parent_dir(target));
   return {};
