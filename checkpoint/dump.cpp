@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -53,10 +55,25 @@ Result<sys::UniqueFd> hung_up_socket() {
   return sys::UniqueFd(ends[0]);
 }
 
+// Whoever is on his way in is in within a moment.
+Result<sys::UniqueFd> close_door(const runtime::Host& host, config::CtId id) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (;;) {
+    auto door = state::hold_door(host.paths, id, state::Door::alone);
+    if (!door && door.error().code == Code::not_running)
+      return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
+    if (!door) return std::move(door).error();
+    if (*door) return std::move(**door);
+    if (std::chrono::steady_clock::now() > deadline) return fail(Code::timeout, "somebody is entering CT {}", id);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
 }  // namespace
 
 Result<void> dump(const runtime::Host& host, const runtime::Container& stored, const DumpOptions& options) {
   TRY_AS(const runtime::Container ct, runtime::live_container(host, stored));
+  TRY_AS(const sys::UniqueFd door, close_door(host, ct.id));
   TRY_AS(const auto in_the_way, obstacles(host, ct));
   std::vector<std::string> reasons;
   for (const Obstacle& o : in_the_way) reasons.push_back(text(o));

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "runtime/confinement.h"
 #include "runtime/inside.h"
@@ -25,6 +27,23 @@ using sys::UniqueFd;
 constexpr int kJoin =
     CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
 enum ExecStep : int { kPty = 1 };
+
+// Ctrl-C ends the wait, also where those who wait have it blocked to pass it on.
+bool is_interrupted() {
+  sigset_t pending;
+  sigemptyset(&pending);
+  ::sigpending(&pending);
+  return sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGHUP);
+}
+
+Result<UniqueFd> pass_door(const Host& host, config::CtId id) {
+  for (;;) {
+    TRY_AS(auto door, state::hold_door(host.paths, id, state::Door::shared));
+    if (door) return std::move(*door);
+    if (is_interrupted()) return fail(Code::cancelled, "Cancelled while the container stands still");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
 
 struct JoinPlan {
   cgroups::Group::Entry entry;
@@ -119,6 +138,7 @@ struct Spawned {
 };
 
 Result<Spawned> spawn(const Host& host, const Container& ct, const ExecOptions& options) {
+  TRY_AS(const UniqueFd door, pass_door(host, ct.id));
   TRY_AS(JoinPlan plan, plan_join(host, ct));
   TRY_AS(Channel::Pair channel, Channel::make());
   // The child is born in the PID namespace; our own membership does not change, but later children of ours would be

@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -59,6 +62,16 @@ Result<void> save_running(const Paths& paths, config::CtId id, const Running& r)
 }
 
 Result<void> forget_running(const Paths& paths, config::CtId id) { return sys::remove_tree(paths.run(id)); }
+
+Result<std::optional<sys::UniqueFd>> hold_door(const Paths& paths, config::CtId id, Door how) {
+  auto dir = sys::open(paths.run(id), O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().sys_errno == ENOENT) return fail(Code::not_running, "Container is not running");
+  if (!dir) return std::move(dir).error();
+  if (::flock(dir->get(), (how == Door::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+    return std::optional(std::move(*dir));
+  return errno == EWOULDBLOCK ? Result<std::optional<sys::UniqueFd>>(std::nullopt)
+                              : fail_sys(errno, "lock '{}'", paths.run(id));
+}
 
 Result<void> save_note(const Paths& paths, config::CtId id, std::string_view name, std::string_view text) {
   TRY(sys::make_dirs(paths.run_dir));

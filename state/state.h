@@ -71,6 +71,13 @@ Result<void> forget_running(const Paths& paths, config::CtId id);
 Result<void> save_note(const Paths& paths, config::CtId id, std::string_view name, std::string_view text);
 Result<std::string> load_note(const Paths& paths, config::CtId id, std::string_view name);
 
+// The door of a running container, until the descriptor is closed. Held SHARED by who puts a process into it, until
+// that is a member of its control group; alone by who dumps it, until it goes on or is gone: what was run in between
+// would be in neither the dump nor the copy of its files. Nobody is waited for: nullopt when the door is held
+// otherwise. Code::not_running.
+enum class Door { shared, alone };
+Result<std::optional<sys::UniqueFd>> hold_door(const Paths& paths, config::CtId id, Door how);
+
 // ---- marks: a file for each container that ran when the host was shut down, until the next boot is done with it ----
 Result<void> mark(const Paths& paths, config::CtId id);
 Result<void> unmark(const Paths& paths, config::CtId id);
