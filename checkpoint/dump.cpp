@@ -55,15 +55,20 @@ Result<sys::UniqueFd> hung_up_socket() {
   return sys::UniqueFd(ends[0]);
 }
 
+Result<void> refuse_obstacles(const runtime::Host& host, const runtime::Container& ct) {
+  TRY_AS(const auto in_the_way, obstacles(host, ct));
+  std::vector<std::string> reasons;
+  for (const Obstacle& o : in_the_way) reasons.push_back(text(o));
+  return reasons.empty() ? Result<void>()
+                         : fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(reasons, "; "));
+}
+
 // Whoever is on his way in is in within a moment.
 Result<sys::UniqueFd> close_door(const runtime::Host& host, config::CtId id) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   for (;;) {
-    auto door = state::hold_door(host.paths, id, state::Door::alone);
-    if (!door && door.error().code == Code::not_running)
-      return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
-    if (!door) return std::move(door).error();
-    if (*door) return std::move(**door);
+    TRY_AS(auto door, state::hold_door(host.paths, id, state::Door::alone));
+    if (door) return std::move(*door);
     if (std::chrono::steady_clock::now() > deadline) return fail(Code::timeout, "somebody is entering CT {}", id);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
@@ -73,11 +78,7 @@ Result<sys::UniqueFd> close_door(const runtime::Host& host, config::CtId id) {
 
 Result<void> dump(const runtime::Host& host, const runtime::Container& stored, const DumpOptions& options) {
   TRY_AS(const runtime::Container ct, runtime::live_container(host, stored));
-  TRY_AS(const sys::UniqueFd door, close_door(host, ct.id));
-  TRY_AS(const auto in_the_way, obstacles(host, ct));
-  std::vector<std::string> reasons;
-  for (const Obstacle& o : in_the_way) reasons.push_back(text(o));
-  if (!reasons.empty()) return fail(Code::checkpoint_failed, "CT {} cannot be dumped: {}", ct.id, join(reasons, "; "));
+  TRY(refuse_obstacles(host, ct));
   const auto running = state::running(host.paths, ct.id);
   if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   TRY_AS(const cgroups::Group group, runtime::group_of(ct));
@@ -111,6 +112,8 @@ Result<void> dump(const runtime::Host& host, const runtime::Container& stored, c
     return options.when_dumped ? options.when_dumped() : Result<void>();
   };
   if (options.when_prepared) TRY(options.when_prepared());
+  TRY_AS(const sys::UniqueFd door, close_door(host, ct.id));
+  TRY(refuse_obstacles(host, ct));
   auto dumped = run_criu(host, run);
   if (dumped || dumped.error().code != Code::system) return dumped;  // a hook's own failure keeps its code
   return std::move(dumped).error().with_code(Code::checkpoint_failed);

@@ -98,6 +98,7 @@ assert_eq "$(<"$scratch/exec")" inside
 on alpha vzctl exec2 101 rm /root/inside
 as_it_was alpha
 eventually 20 is_clean beta --all
+eventually 20 on alpha sh -c '[ -z "$(ls -A /var/lib/vz/moves; ls -A /var/lib/vz/lock)" ]' # its watchdog is through
 
 step "exec while it stands still: not run when it goes on there"
 exec_in_freeze
