@@ -33,6 +33,7 @@ constexpr Option kOptions[] = {{"remove-area", true, 'r'},
                                {"bwlimit", true},
                                {"keep-dst"},
                                {"ssh", true},
+                               {"sudo"},
                                {"rsync", true},
                                {"times", false, 't'},
                                {"json", false, 'j'},
@@ -74,6 +75,7 @@ constexpr const char* kUsage =
     "  -r, --remove-area yes|no  remove the source afterwards (yes), or keep it as CTID.conf.migrated\n"
     "  --keep-dst            after a failure keep the copied files there for the next try\n"
     "  --ssh=OPTIONS, --rsync=OPTIONS  further options for those programs\n"
+    "  --sudo                be root there by sudo: USER needs no password for it\n"
     "  --check-only, --dry-run  stop after the checks\n"
     "  -t, --times           print how long each phase took\n"
     "  -j, --json            in place of text one JSON object a line for each thing that happens\n"
@@ -111,6 +113,7 @@ Result<Job> parse(const Parsed& p) {
     if (!n || *n == 0 || *n > 64) return fail(Code::usage, "--parallel takes 1 to 64, not '{}'", printable(*parallel));
     job.parallel = *n;
   }
+  job.to.sudo = p.has("sudo");
   TRY_AS(job.to.ssh_options, migrate::split_words(p.value("ssh").value_or("")));
   TRY_AS(job.to.rsync_options, migrate::split_words(p.value("rsync").value_or("")));
   TRY_AS(job.options.remove_area, yes_or_no(p.value("remove-area").value_or("yes")));

@@ -17,9 +17,11 @@ namespace {
 constexpr auto kCopyTimeout = std::chrono::hours(48);
 constexpr int kVanished = 24;  // rsync: files vanished while they were copied; a running guest does that
 
-std::string with_user(const std::string& target) {
-  return target.find('@') == std::string::npos ? "root@" + target : target;
+std::string with_user(const Address& to) {
+  return to.sudo || to.target.find('@') != std::string::npos ? to.target : "root@" + to.target;
 }
+
+std::string as_root(const Address& to, const std::string& command) { return (to.sudo ? "sudo -n " : "") + command; }
 
 // "root@fd77::1" as rsync takes it.
 std::string in_brackets(const std::string& target) {
@@ -85,7 +87,7 @@ std::vector<std::string> Peer::ssh() const {
 Result<std::unique_ptr<Peer>> Peer::connect(const Address& address, const std::string& run_dir) {
   std::unique_ptr<Peer> peer(new Peer);
   peer->address_ = address;
-  peer->address_.target = with_user(address.target);
+  peer->address_.target = with_user(address);
   if (peer->address_.target.front() == '-') return fail(Code::usage, "Bad host name '{}'", printable(address.target));
   TRY(sys::make_dirs(run_dir, 0700));
   peer->control_path_ = fmt::format("{}/ssh-{}", run_dir, ::getpid());
@@ -100,7 +102,7 @@ Result<std::unique_ptr<Peer>> Peer::connect(const Address& address, const std::s
   program.argv = peer->ssh();
   for (const char* word : {"-o", "ControlMaster=yes", "-o", "ControlPersist=no", "--"}) program.argv.emplace_back(word);
   program.argv.push_back(peer->address_.target);
-  program.argv.emplace_back("vzmigrate receive");
+  program.argv.push_back(as_root(address, "vzmigrate receive"));
   program.stdin_fd = in_read.get();
   program.stdout_fd = out_write.get();
   program.stderr_fd = 2;  // ssh says itself what is wrong with the connection
@@ -121,7 +123,7 @@ Result<sys::UniqueFd> Peer::open_channel(const std::string& command) {
   const sys::UniqueFd its(ends[1]);
   sys::Program program;
   program.argv = ssh();
-  program.argv.insert(program.argv.end(), {"--", address_.target, command});
+  program.argv.insert(program.argv.end(), {"--", address_.target, as_root(address_, command)});
   program.stdin_fd = program.stdout_fd = its.get();
   program.stderr_fd = 2;
   program.before_exec = []() -> Result<void> {
@@ -154,9 +156,9 @@ Result<void> Peer::rsync(const std::string& source, const std::string& destinati
   sys::Program program{.argv = {"rsync"}};
   for (std::string& word : rsync_options(how)) program.argv.push_back(std::move(word));
   // Never onto the disk below: the other side may have given up. Standing in it keeps it mounted.
-  program.argv.insert(
-      program.argv.end(),
-      {"-e", shell, fmt::format("--rsync-path=cd {} && mountpoint -q . && rsync", shell_quote(destination))});
+  const std::string there = fmt::format("cd {} && mountpoint -q . && exec rsync \"$@\"", shell_quote(destination));
+  program.argv.insert(program.argv.end(),
+                      {"-e", shell, "--rsync-path=" + as_root(address_, "sh -c " + shell_quote(there) + " rsync")});
   if (how.progress) program.argv.insert(program.argv.end(), {"--info=progress2", "--no-human-readable"});
   program.stdout_fd = how.progress;
   if (how.bytes_per_second > 0) program.argv.push_back(fmt::format("--bwlimit={}", how.bytes_per_second / 1024));
@@ -175,8 +177,8 @@ Result<sys::Output> run_there(const Address& to, const std::string& command) {
   sys::Program program{.argv = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"}};
   program.argv.insert(program.argv.end(), to.ssh_options.begin(), to.ssh_options.end());
   program.argv.push_back("--");
-  program.argv.push_back(with_user(to.target));
-  program.argv.push_back(command);
+  program.argv.push_back(with_user(to));
+  program.argv.push_back(as_root(to, command));
   program.timeout = std::chrono::seconds(30);
   return sys::run(program);
 }

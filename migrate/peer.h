@@ -22,9 +22,10 @@ struct Copy {
 };
 
 struct Address {
-  std::string target;                    // "[user@]host"; root when no user is named
+  std::string target;                    // "[user@]host"; root when no user is named and SUDO does not do it
   std::vector<std::string> ssh_options;  // words of --ssh
-  std::vector<std::string> rsync_options;
+  std::vector<std::string> rsync_options = {};
+  bool sudo = false;  // the user is not root there: sudo(8) makes it so
 };
 
 class Peer {
@@ -34,6 +35,7 @@ class Peer {
   ~Peer();
 
   const Wire& wire() const { return *wire_; }
+  bool sudo() const { return address_.sudo; }
   // Another program there, through the same connection: what is written to the socket is its standard input, what it
   // prints is read.
   Result<sys::UniqueFd> open_channel(const std::string& command);

@@ -24,7 +24,7 @@ using state::MoveState;
 namespace {
 
 Result<Address> address_of(const Move& m) {
-  Address to{.target = m.peer, .ssh_options = {}, .rsync_options = {}};
+  Address to{.target = m.peer, .ssh_options = {}, .sudo = m.sudo};
   TRY_AS(to.ssh_options, split_words(m.ssh_options));
   return to;
 }

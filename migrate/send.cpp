@@ -98,7 +98,8 @@ Result<void> check(Departure& m) {
   auto greeting = m.peer.wire().ask("hello", print(here), "hello");
   if (!greeting && greeting.error().code == Code::peer)
     return fail(Code::connect_failed,
-                "cannot talk to Vessel on the destination (is it reachable, and vzmigrate in root's PATH there?)");
+                "cannot talk to Vessel on the destination ({}, and vzmigrate in root's PATH there?)",
+                m.peer.sudo() ? "may the user become root by sudo without a password" : "is it reachable");
   TRY(greeting);
   TRY_AS(HostFacts facts, parse_facts(*greeting));
   std::vector<Problem> problems = compare(here, facts, m.options.online);
@@ -371,6 +372,7 @@ state::Move record_of(const Departure& m, const Address& to) {
   record.id = m.ct.id;
   record.name = m.move;
   record.peer = to.target;
+  record.sudo = to.sudo;
   for (const std::string& word : to.ssh_options) record.ssh_options += shell_quote(word) + " ";
   record.start_again = m.before.running && !m.options.online;
   record.was_mounted = m.before.mounted;

@@ -41,6 +41,7 @@ std::optional<Move> parse(CtId id, std::string_view name, std::string_view text)
   m.state = static_cast<MoveState>(state - kStates.begin());
   m.peer = file.get("PEER").value_or("");
   m.ssh_options = file.get("SSH_OPTIONS").value_or("");
+  m.sudo = yes(file, "SUDO");
   m.start_again = yes(file, "START_AGAIN");
   m.was_mounted = yes(file, "WAS_MOUNTED");
   m.remove_area = yes(file, "REMOVE_AREA");
@@ -56,7 +57,8 @@ Result<std::string> print(const Move& m) {
   TRY(file.set("STATE", text(m.state)));
   TRY(file.set("PEER", m.peer));
   TRY(file.set("SSH_OPTIONS", m.ssh_options));
-  for (const auto& [key, value] : {std::pair{"START_AGAIN", m.start_again},
+  for (const auto& [key, value] : {std::pair{"SUDO", m.sudo},
+                                   {"START_AGAIN", m.start_again},
                                    {"WAS_MOUNTED", m.was_mounted},
                                    {"REMOVE_AREA", m.remove_area},
                                    {"KEEP_COPY", m.keep_copy}})

@@ -33,6 +33,7 @@ struct Move {
   MoveState state = MoveState::moving;
   std::string peer;            // source: [USER@]HOST
   std::string ssh_options;     // source: as given
+  bool sudo = false;           // source: --sudo
   bool start_again = false;    // source: it is to be stopped for the move
   bool was_mounted = false;    // source: before the move
   bool remove_area = true;     // source: -r

@@ -23,7 +23,7 @@ struct Journal : tests::TempDir {
     m.state = state;
     m.peer = "root@beta";
     m.ssh_options = "'-o' 'Port=2222' \"";
-    m.start_again = true;
+    m.start_again = m.sudo = true;
     REQUIRE(begin_move(paths, m));
   }
   Result<void> advance(MoveState from, MoveState to, bool durable = true) const {
@@ -42,6 +42,7 @@ TEST_CASE("moves: a record says everything again") {
   CHECK(m->peer == "root@beta");
   CHECK(m->ssh_options == "'-o' 'Port=2222' \"");
   CHECK(m->start_again);
+  CHECK(m->sudo);
   CHECK_FALSE(m->was_mounted);
   CHECK(m->remove_area);
   CHECK(m->process == ::getpid());

@@ -233,6 +233,20 @@ on beta vzmigrate -r yes alpha 101
 assert_eq "$(on alpha vzctl status 101)" "CTID 101 exist unmounted down"
 on beta sh -c '! ls -d /var/lib/vz/private/101 /etc/vz/conf/101.conf*' 2> /dev/null || fail "-r yes has left something on the source"
 
+if on beta sh -c 'command -v sudo > /dev/null'; then
+  step "by a user there who becomes root by sudo"
+  on beta sh -ec 'useradd -m -p "*" mover && install -d -m 700 -o mover /home/mover/.ssh
+    install -m 600 -o mover /root/.ssh/authorized_keys /home/mover/.ssh/authorized_keys'
+  on alpha vzctl --quiet start 101 --wait
+  out=$(on alpha vzmigrate --online --sudo mover@beta 101 2>&1) && fail "moved by a user who may not become root"
+  assert_contains "$out" "by sudo without a password"
+  on beta sh -c 'printf "%s\n" "Defaults:mover !secure_path" "mover ALL=(root) NOPASSWD: ALL" > /etc/sudoers.d/mover'
+  on alpha vzmigrate --online --sudo mover@beta 101 > /dev/null
+  assert_eq "$(on beta vzctl status 101)" "CTID 101 exist mounted running"
+  on beta vzmigrate --online alpha 101 > /dev/null
+  on alpha vzctl --quiet stop 101 --fast
+fi
+
 step "suspended, moved, resumed"
 on alpha vzctl --quiet start 101
 on alpha vzctl exec 101 'setsid tail -f /dev/null > /dev/null 2>&1 < /dev/null &'
