@@ -67,3 +67,16 @@ TEST_CASE("strings") {
   CHECK(shell_quote("it's") == "'it'\\''s'");
   CHECK(printable("a\x1b[") == "a\\x1b[");
 }
+
+TEST_CASE("lists of numbers as the kernel writes them") {
+  using Numbers = std::vector<uint32_t>;
+  CHECK(parse_numbers("5,0-3,2", 9) == Numbers{0, 1, 2, 3, 5});
+  CHECK(parse_numbers("7", 9) == Numbers{7});
+  for (const char* bad : {"", ",", "1,", "3-1", "-", "1-", "-1", "0-10", "a", "0x1", " 1", "1-2-3"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_numbers(bad, 9));
+  }
+  CHECK(print_numbers({0, 1, 2, 3, 5}) == "0-3,5");
+  CHECK(print_numbers({4}) == "4");
+  CHECK(print_numbers({}).empty());
+}

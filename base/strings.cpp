@@ -94,4 +94,31 @@ std::string printable(std::string_view s) {
 
 std::string shell_quote(std::string_view s) { return fmt::format("'{}'", replace_all(std::string(s), "'", "'\\''")); }
 
+std::optional<std::vector<uint32_t>> parse_numbers(std::string_view text, uint32_t most) {
+  if (text.empty()) return std::nullopt;
+  std::vector<uint32_t> out;
+  for (const std::string_view part : split(text, ',')) {
+    const size_t dash = std::min(part.find('-'), part.size());
+    const auto first = parse_u64(part.substr(0, dash));
+    const auto last = dash == part.size() ? first : parse_u64(part.substr(dash + 1));
+    if (!first || !last || *first > *last || *last > most) return std::nullopt;
+    for (uint64_t n = *first; n <= *last; ++n) out.push_back(static_cast<uint32_t>(n));
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+std::string print_numbers(const std::vector<uint32_t>& numbers) {
+  std::string out;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    out += (out.empty() ? "" : ",") + std::to_string(numbers[i]);
+    if (last > i) out += "-" + std::to_string(numbers[last]);
+    i = last;
+  }
+  return out;
+}
+
 }  // namespace vz

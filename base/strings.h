@@ -29,4 +29,8 @@ std::string printable(std::string_view s);
 // A word for /bin/sh: 'it'\''s'.
 std::string shell_quote(std::string_view s);
 
+// A list as the kernel writes those of CPUs: "0-3,5"; ascending, each once. nullopt: it is none, or has one above MOST.
+std::optional<std::vector<uint32_t>> parse_numbers(std::string_view text, uint32_t most);
+std::string print_numbers(const std::vector<uint32_t>& numbers);
+
 }  // namespace vz

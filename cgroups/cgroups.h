@@ -24,6 +24,14 @@
 
 namespace vz::cgroups {
 
+// On one block device, in a second; 0: no limit.
+struct IoLimit {
+  std::string device;  // "MAJOR:MINOR" of a whole one
+  uint64_t bytes = 0;  // read, and as many written
+  uint64_t operations = 0;
+  bool operator==(const IoLimit&) const = default;
+};
+
 // Unset: no limit (an earlier one is lifted).
 struct Limits {
   std::optional<uint64_t> memory = {};       // bytes
@@ -31,6 +39,9 @@ struct Limits {
   std::optional<uint64_t> pids = {};         // processes and threads
   std::optional<uint32_t> cpu_units = {};    // vzctl's weight, 8..500000, 1000 is the default
   std::optional<uint32_t> cpu_percent = {};  // hard limit, percent of one CPU
+  // Unset: what there is stays. CPUs and memory nodes as cpuset(7) lists them; "": all of them again.
+  std::optional<std::string> cpus = {}, nodes = {};
+  std::optional<IoLimit> io = {};
   bool operator==(const Limits&) const = default;
 };
 

@@ -47,7 +47,14 @@ Result<void> write_knob(const Host& host, const std::string& name, const Knob& k
                 knob.controller);
   const std::string group = directory_of(host, *c, name);
   const std::string path = group + "/" + knob.file;
-  auto r = knob.file == "memory.max" ? write_v2_memory(group, path, knob) : sys::write_file(path, knob.value);
+  const auto write = [&]() -> Result<void> {
+    if (knob.file == "memory.max") return write_v2_memory(group, path, knob);
+    if (knob.controller != "cpuset" || !knob.value.empty()) return sys::write_file(path, knob.value);
+    if (c->v1_mount.empty()) return sys::write_file(path, "\n");
+    TRY_AS(const std::string all, read_value(sys::parent_dir(group) + "/" + knob.file));  // v1 has no word for it
+    return sys::write_file(path, all);
+  };
+  auto r = write();
   if (r || (knob.optional && r.error().sys_errno == ENOENT)) return {};
   return refused(std::move(r).error());
 }

@@ -10,14 +10,23 @@ namespace vz::cgroups {
 
 namespace {
 
+std::vector<Knob> plan_cpuset(const Limits& limits) {
+  std::vector<Knob> out;
+  if (limits.cpus) out.push_back({"cpuset", "cpuset.cpus", *limits.cpus, limits.cpus->empty()});
+  if (limits.nodes) out.push_back({"cpuset", "cpuset.mems", *limits.nodes, limits.nodes->empty()});
+  return out;
+}
+
 struct Planner {
-  std::string_view controller;
+  std::string_view controller;  // as v1 calls it
   std::vector<Knob> (*v1)(const Limits&);
   std::vector<Knob> (*v2)(const Limits&);
 };
 constexpr auto kPlanners = std::to_array<Planner>({{"memory", v1::plan_memory, v2::plan_memory},
                                                    {"pids", v1::plan_pids, v2::plan_pids},
-                                                   {"cpu", v1::plan_cpu, v2::plan_cpu}});
+                                                   {"cpu", v1::plan_cpu, v2::plan_cpu},
+                                                   {"cpuset", plan_cpuset, plan_cpuset},
+                                                   {"blkio", v1::plan_io, v2::plan_io}});
 
 }  // namespace
 

@@ -84,6 +84,22 @@ TEST_CASE("plan: beancounter values beyond the kernel's range") {
   CHECK(value(kV2, {.cpu_percent = UINT32_MAX}, "cpu.max") == "4294967295000 100000");
 }
 
+TEST_CASE("plan: CPUs, nodes and devices, where they are named") {
+  const Limits limits{.cpus = "0-3,5", .nodes = "", .io = cgroups::IoLimit{"7:1", 1 << 20, 0}};
+  for (const auto& [host, name] : {std::pair{kV1, "v1"}, {kV2, "v2"}}) {
+    CAPTURE(name);
+    CHECK(value(host, limits, "cpuset.cpus") == "0-3,5");
+    CHECK(value(host, limits, "cpuset.mems") == "");
+    CHECK(value(host, {}, "cpuset.cpus") == "absent");
+    CHECK(value(host, {}, "io.max") == "absent");
+  }
+  const Host v1{"/u", {{"blkio", "/b"}}};
+  CHECK(value(v1, limits, "blkio.throttle.read_bps_device") == "7:1 1048576");
+  CHECK(value(v1, limits, "blkio.throttle.write_iops_device") == "7:1 0");
+  CHECK(value(v1, limits, "io.max") == "absent");
+  CHECK(value(kV2, limits, "io.max") == "7:1 rbps=1048576 wbps=1048576 riops=max wiops=max");
+}
+
 TEST_CASE("plan: each controller by where it lives, also when it is missing") {
   const Host mixed{"/u", {{"memory", "/m"}, {"pids", ""}}};
   const auto knobs = cgroups::plan(mixed, {.memory = 1, .pids = 2, .cpu_percent = 3});

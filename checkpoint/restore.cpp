@@ -165,7 +165,8 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
   TRY_AS(cgroups::Group group, runtime::group_of(ct));
   undo.add("remove the cgroups", [group] { return group.remove(); });
   TRY(group.create(ct.ids.first), "cgroups");
-  TRY(group.apply(ct.limits()), "limits");
+  TRY_AS(const cgroups::Limits limits, ct.limits());
+  TRY(group.apply(limits), "limits");
   undo.add("reap what was killed", reap_children);  // a group with a zombie in it cannot be removed
   TRY(group.make_guest_tree(part.tree, ct.ids.first), "cgroups");
   TRY_AS(UniqueFd user_ns, sys::make_user_ns(ct.ids));

@@ -45,6 +45,9 @@ Result<std::vector<config::Change>> changes_of(const Parsed& parsed) {
       return fail(Code::usage, "--{0} says what of an interface to change: --ifname NAME --{0} VALUE", i.name);
     out.back().value += fmt::format(",{}={}", i.name, i.value);
   }
+  if (parsed.has("nodemask") && !parsed.has("cpumask")) return fail(Code::usage, "--nodemask goes with --cpumask");
+  if (parsed.value("cpumask") == "auto" && !parsed.has("nodemask"))
+    return fail(Code::usage, "--cpumask auto takes the CPUs of --nodemask, which is missing");
   return out;
 }
 

@@ -94,6 +94,22 @@ Result<CpuLimit> Cpu::parse(std::string_view text) {
 
 std::string Cpu::print(const CpuLimit& v) { return fmt::format("{}{}", v.percent, v.of_host ? "%" : ""); }
 
+Result<NumberSet> NumberList::parse(std::string_view text) {
+  constexpr uint32_t kMost = 8191;  // NR_CPUS of Debian's kernels
+  if (text == "all") return NumberSet{};
+  auto numbers = parse_numbers(text, kMost);
+  if (!numbers) return fail(Code::invalid, "'{}' is no list such as 0-3,5", printable(text));
+  return NumberSet{std::move(*numbers)};
+}
+
+std::string NumberList::print(const NumberSet& v) {
+  return v.automatic ? "auto" : v.members.empty() ? "all" : print_numbers(v.members);
+}
+
+Result<NumberSet> CpuList::parse(std::string_view text) {
+  return text == "auto" ? Result<NumberSet>(NumberSet{{}, true}) : NumberList::parse(text);
+}
+
 Result<Layout> LayoutName::parse(std::string_view text) {
   const std::string_view word = text.substr(0, text.find(':'));  // ploop:expanded, ploop:raw
   if (text == "dir" || text == "simfs") return Layout::dir;

@@ -73,6 +73,28 @@ struct Cpu {
   static std::string print(const CpuLimit& v);
 };
 
+// "0-3,5" or "all"; of CPUs also "auto".
+struct NumberList {
+  static Result<NumberSet> parse(std::string_view text);
+  static std::string print(const NumberSet& v);
+};
+struct CpuList : NumberList {
+  static Result<NumberSet> parse(std::string_view text);
+};
+
+// Bytes a second, kept as such; BARE: what a number without a unit counts. 0: no limit.
+template <uint64_t Bare>
+struct Rate {
+  static Result<uint64_t> parse(std::string_view text) {
+    if (text == "unlimited") return uint64_t{0};
+    TRY_AS(const uint64_t value, parse_size(text, 1));
+    const uint64_t factor = parse_u64(text) ? Bare : 1;
+    if (value > INT32_MAX / factor) return fail(Code::invalid, "'{}' is more than 2 GiB a second", printable(text));
+    return value * factor;
+  }
+  static std::string print(uint64_t v) { return std::to_string(v); }
+};
+
 struct LayoutName {
   static Result<Layout> parse(std::string_view text);
   static std::string print(Layout v) { return v == Layout::dir ? "dir" : "image"; }

@@ -16,8 +16,7 @@ using namespace codec;
 constexpr std::string_view kMemory = "memory is limited as a whole, by --ram and --swap";
 constexpr std::string_view kNotCounted = "Linux does not count that for a container";
 constexpr std::string_view kImage = "a container's disk is an image of its own; --diskspace limits it";
-constexpr std::string_view kNoIo = "what a container reads and writes is not limited in this version";
-constexpr std::string_view kNoCpuset = "a container's CPUs are limited in number (--cpus), not by name";
+constexpr std::string_view kNoIo = "today's I/O schedulers have no such levels; --iolimit sets a limit";
 constexpr std::string_view kOwnFirewall = "a container has a firewall of its own, and all of it";
 constexpr std::string_view kNoDevices = "the kernel opens no further device in a container's user namespace";
 constexpr std::string_view kForAll = "the kernel has such a feature for all containers or for none";
@@ -44,19 +43,6 @@ struct Factor : Words {
       return fail(Code::invalid, "'{}' is not a number", printable(text));
     return std::string(text);
   }
-};
-
-// Stored in bytes a second; an option's bare number is MiB. 0: no limit.
-template <uint64_t Bare>
-struct Rate {
-  static Result<uint64_t> parse(std::string_view text) {
-    if (text == "unlimited") return uint64_t{0};
-    TRY_AS(const uint64_t value, parse_size(text, 1));
-    const uint64_t factor = parse_u64(text) ? Bare : 1;
-    if (value > INT32_MAX / factor) return fail(Code::invalid, "'{}' is more than 2 GiB a second", printable(text));
-    return value * factor;
-  }
-  static std::string print(uint64_t v) { return std::to_string(v); }
 };
 
 template <class Codec, Literal K>
@@ -110,12 +96,7 @@ std::vector<Param> kept_params() {
     kept<Bytes, "TCPRCVBUF">("tcprcvbuf", "BYTES[:BYTES]", kNotCounted),
     kept<Bytes, "OTHERSOCKBUF">("othersockbuf", "BYTES[:BYTES]", kNotCounted),
     kept<Bytes, "DGRAMRCVBUF">("dgramrcvbuf", "BYTES[:BYTES]", kNotCounted),
-    kept<Words, "CPUMASK">("cpumask", "LIST|all|auto", kNoCpuset),
-    kept<Words, "NODEMASK">("nodemask", "LIST|all", kNoCpuset),
     kept<Level, "IOPRIO">("ioprio", "0..7", kNoIo),
-    kept<Rate<1>, "IOLIMIT">("", "BYTES", kNoIo),
-    kept<Rate<1u << 20>, "IOLIMIT">("iolimit", "MB|SIZE", kNoIo),
-    kept<Count, "IOPSLIMIT">("iopslimit", "N", kNoIo),
     kept<YesNo, "DISK_QUOTA">("diskquota", "yes|no", kImage),
     kept<Seconds, "QUOTATIME">("quotatime", "SECONDS", kImage),
     kept<Count, "QUOTAUGIDLIMIT">("quotaugidlimit", "N", kImage),

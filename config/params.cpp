@@ -69,6 +69,7 @@ using Seconds = Number<uint64_t, 0, kYear>;
 using Order = Number<uint64_t, 0, kUnlimited>;
 using CpuUnits = Number<uint32_t, 8, 500000>;
 using CpuCount = Number<uint32_t, 0, 65536>;
+using Operations = Number<uint64_t, 0, UINT32_MAX>;
 using Items = Limits<kItems>;
 using Pages = Limits<kPageSize>;
 using Blocks = Limits<kDiskBlock>;
@@ -119,6 +120,12 @@ std::vector<Param> make_table() {
     one<CpuUnits, &S::cpuunits>("CPUUNITS", "cpuunits", "N", yes, "CPU weight, 8 to 500000"),
     one<Cpu, &S::cpulimit>("CPULIMIT", "cpulimit", "N|N%", yes, "percent of one CPU, with % of the host, 0: none"),
     one<CpuCount, &S::cpus>("CPUS", "cpus", "N", yes, "CPUs it may use at once; 0: all"),
+    one<CpuList, &S::cpumask>("CPUMASK", "cpumask", "LIST|all|auto", yes, "CPUs that it runs on; auto: those of --nodemask"),
+    one<NumberList, &S::nodemask>("NODEMASK", "nodemask", "LIST|all", yes, "NUMA nodes that it has its memory on"),
+    one<Rate<1>, &S::iolimit>("IOLIMIT", "", "BYTES", yes, "bytes it reads, and writes, in a second; 0: no limit"),
+    also<Rate<1>, &S::iolimit>("IOLIMIT", "iolimit", "MB|SIZE", false, "as IOLIMIT, bare: MiB",
+                               parse_scalar<Rate<1u << 20>, &S::iolimit>),
+    one<Operations, &S::iopslimit>("IOPSLIMIT", "iopslimit", "N", yes, "its reads, and its writes, in a second; 0: no limit"),
     one<Blocks, &S::diskspace>("DISKSPACE", "diskspace", "BLOCKS[:BLOCKS]", yes, "disk space, bare: 1 KiB blocks"),
     one<Items, &S::diskinodes>("DISKINODES", "diskinodes", "N[:N]", yes, "files and directories"),
 

@@ -60,6 +60,13 @@ struct CpuLimit {
   bool operator==(const CpuLimit&) const = default;
 };
 
+// A CPUMASK or NODEMASK: numbers, ascending; none: all of them.
+struct NumberSet {
+  std::vector<uint32_t> members = {};
+  bool automatic = false;  // CPUMASK: the CPUs of NODEMASK's nodes
+  bool operator==(const NumberSet&) const = default;
+};
+
 struct CtSpec {
   // Identity
   std::optional<std::string> name, description, hostname, ostemplate, template_digest, origin_sample;
@@ -79,6 +86,8 @@ struct CtSpec {
   std::optional<uint32_t> cpuunits;  // 8..500000, default 1000
   std::optional<CpuLimit> cpulimit;
   std::optional<uint32_t> cpus;  // number of CPUs it may use at once
+  std::optional<NumberSet> cpumask, nodemask;
+  std::optional<uint64_t> iolimit, iopslimit;  // bytes and operations a second, 0: no limit
   // Disk. diskspace in 1 KiB blocks, soft:hard
   std::optional<BarrierLimit> diskspace, diskinodes;
   // Rights

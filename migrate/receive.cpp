@@ -108,6 +108,7 @@ std::vector<Problem> check(const Reception& r) {
   }
   check_against_others(r, problems);
   check_space(r, problems);
+  if (const auto limits = r.ct.limits(); !limits) problems.push_back({limits.error().code, limits.error().text});
   if (const auto memory = memory_problem(*r.offer, sys::read_file("/proc/meminfo").value_or("")))
     problems.push_back(*memory);
   if (const std::string why = checkpoint::cannot_fetch_pages(); r.offer->lazy && !why.empty())

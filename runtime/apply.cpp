@@ -20,16 +20,31 @@ bool any(const Keys& changed, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view k) { return changed.contains(std::string(k)); });
 }
 
+std::string stored(std::string_view key, const config::CtSpec& spec) {
+  return config::find_key(key)->print(spec).value_or("");
+}
+
+std::string rate(uint64_t n, std::string_view unit) {
+  return n ? fmt::format("{} {}", n, unit) : std::string("(unlimited)");
+}
+
 // What is named, also when nothing changes: an admin who repeats himself wants to be told.
 Result<void> apply_limits(const Container& after, const Keys& named) {
-  if (!any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS"})) return {};
+  if (!any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS", "CPUMASK", "NODEMASK",
+                   "IOLIMIT", "IOPSLIMIT"}))
+    return {};
   TRY_AS(cgroups::Group group, group_of(after));
-  TRY(group.apply(after.limits()));
+  TRY_AS(const cgroups::Limits limits, after.limits());
+  TRY(group.apply(limits));
   if (any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC"})) log::info("UB limits were set successfully");
   if (any(named, {"CPUUNITS"})) log::info("Setting CPU units: {}", after.spec.cpuunits.value_or(1000));
   if (any(named, {"CPULIMIT"}))
     log::info("Setting CPU limit: {}", after.spec.cpulimit ? after.spec.cpulimit->percent : 0);
   if (any(named, {"CPUS"})) log::info("Setting CPUs: {}", after.spec.cpus.value_or(0));
+  if (any(named, {"CPUMASK"})) log::info("Setting CPU mask: {}", stored("CPUMASK", after.spec));
+  if (any(named, {"NODEMASK"})) log::info("Setting node mask: {}", stored("NODEMASK", after.spec));
+  if (any(named, {"IOLIMIT"})) log::info("Setting iolimit: {}", rate(after.spec.iolimit.value_or(0), "bytes/sec"));
+  if (any(named, {"IOPSLIMIT"})) log::info("Setting iopslimit: {}", rate(after.spec.iopslimit.value_or(0), "iops"));
   return {};
 }
 

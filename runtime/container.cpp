@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "sys/files.h"
 
 namespace vz::runtime {
@@ -27,15 +29,60 @@ std::optional<uint32_t> cpu_percent(const config::CtSpec& spec) {
   if (spec.cpus && *spec.cpus && *spec.cpus < cpus) out = std::min(out.value_or(UINT32_MAX), *spec.cpus * 100);
   return out;
 }
+
+using Numbers = std::vector<uint32_t>;
+
+Numbers listed(const std::string& file) {
+  const auto text = sys::read_file("/sys/devices/system/" + file);
+  return text ? parse_numbers(trim(*text), UINT16_MAX).value_or(Numbers()) : Numbers();
+}
+
+// Those of WANTED that this host has; "": all, where it wants all.
+Result<std::string> present(std::string_view key, const Numbers& wanted, const Numbers& here) {
+  Numbers both;
+  std::set_intersection(wanted.begin(), wanted.end(), here.begin(), here.end(), std::back_inserter(both));
+  if (!both.empty() || wanted.empty()) return print_numbers(both);
+  return fail(Code::invalid, "{} names {}, and this host has {}", key, print_numbers(wanted), print_numbers(here));
+}
+
+Result<void> choose_cpus(const config::CtSpec& spec, cgroups::Limits& l) {
+  const Numbers nodes = spec.nodemask ? spec.nodemask->members : Numbers();
+  if (spec.nodemask) {
+    TRY_AS(l.nodes, present("NODEMASK", nodes, listed("node/online")));
+  }
+  if (!spec.cpumask) return {};
+  Numbers cpus = spec.cpumask->members;
+  if (spec.cpumask->automatic) {
+    for (const uint32_t node : nodes) {
+      const Numbers its = listed(fmt::format("node/node{}/cpulist", node));
+      cpus.insert(cpus.end(), its.begin(), its.end());
+    }
+    std::sort(cpus.begin(), cpus.end());
+  }
+  TRY_AS(l.cpus, present("CPUMASK", cpus, listed("cpu/online")));
+  return {};
+}
+
+Result<void> limit_io(const config::CtSpec& spec, const storage::Area& area, cgroups::Limits& l) {
+  if ((!spec.iolimit && !spec.iopslimit) || !storage::is_mounted(area)) return {};
+  cgroups::IoLimit io{.device = {}, .bytes = spec.iolimit.value_or(0), .operations = spec.iopslimit.value_or(0)};
+  auto device = storage::block_device(area);
+  if (!device) return io.bytes == 0 && io.operations == 0 ? Result<void>() : std::move(device).error();
+  io.device = std::move(*device);
+  l.io = std::move(io);
+  return {};
+}
 }  // namespace
 
-cgroups::Limits Container::limits() const {
+Result<cgroups::Limits> Container::limits() const {
   cgroups::Limits l;
   l.memory = bytes(spec.physpages);
   l.swap = bytes(spec.swappages);
   if (spec.numproc && spec.numproc->limit < config::kUnlimited) l.pids = spec.numproc->limit;
   l.cpu_units = spec.cpuunits;
   l.cpu_percent = cpu_percent(spec);
+  TRY(choose_cpus(spec, l));
+  TRY(limit_io(spec, area, l));
   return l;
 }
 

@@ -21,7 +21,9 @@ struct Container {
   net::Plan network;
   sys::IdRange ids;
 
-  cgroups::Limits limits() const;
+  // As this host can keep them. Code::invalid: it has none of the CPUs or nodes; Code::unsupported: IOLIMIT and
+  // IOPSLIMIT need a block device, that of the mounted area.
+  Result<cgroups::Limits> limits() const;
   storage::Quota quota() const;
   std::string hostname() const;                  // HOSTNAME, else "ctCTID"
   std::string dump_dir(const Host& host) const;  // DUMPDIR/Dump.CTID

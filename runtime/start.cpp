@@ -61,7 +61,8 @@ Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& in
     return sys::wait_child(pid) ? Result<void>() : fail(Code::system, "cannot reap");
   });
   TRY(group.create_v1(), "cgroups");
-  TRY(group.apply(ct.limits()), "limits");
+  TRY_AS(const cgroups::Limits limits, ct.limits());
+  TRY(group.apply(limits), "limits");
   TRY_AS(const std::vector<UniqueFd> tasks, group.open_v1_tasks(), "cgroups");
   TRY(sys::write_id_maps(init.pid, ct.ids), "id maps");
   TRY_AS(UniqueFd user_ns, sys::open_ns(init.pid, "user"));

@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/rollback.h"
+#include "base/strings.h"
 #include "storage/aside.h"
 #include "storage/layouts.h"
 #include "storage/storage.h"
@@ -146,6 +148,18 @@ Result<void> umount(const Area& area, std::chrono::milliseconds patience) {
 }
 
 bool is_mounted(const Area& area) { return sys::is_mount_point(area.root_dir) && !is_half_mounted(area); }
+
+Result<std::string> block_device(const Area& area) {
+  TRY_AS(const auto st, sys::stat(area.root_dir));
+  const std::string number = fmt::format("{}:{}", major(st.st_dev), minor(st.st_dev));
+  const std::string known = "/sys/dev/block/" + number;
+  if (major(st.st_dev) == 0 || !sys::exists(known))
+    return fail(Code::unsupported, "the file system of '{}' is on no block device that could be limited",
+                area.root_dir);
+  if (!sys::exists(known + "/partition")) return number;
+  TRY_AS(const std::string disk, sys::read_file(known + "/../dev"));
+  return std::string(trim(disk));
+}
 
 Result<void> sync(const Area& area) { return sys::sync_fs(area.root_dir); }
 

@@ -49,6 +49,8 @@ Result<void> mount(const Area& area);
 // error naming it.
 Result<void> umount(const Area& area, std::chrono::milliseconds patience = std::chrono::milliseconds(500));
 bool is_mounted(const Area& area);
+// "MAJOR:MINOR" of the whole block device below the mounted root. Code::unsupported when there is none of its own.
+Result<std::string> block_device(const Area& area);
 // Flushes what was written below the mounted root.
 Result<void> sync(const Area& area);
 // Before an area just filled is unmounted: all that was written has got into the image file, as far as the host's page

@@ -11,5 +11,6 @@ namespace vz::cgroups::v1 {
 std::vector<Knob> plan_memory(const Limits& limits);
 std::vector<Knob> plan_pids(const Limits& limits);
 std::vector<Knob> plan_cpu(const Limits& limits);
+std::vector<Knob> plan_io(const Limits& limits);
 
 }  // namespace vz::cgroups::v1

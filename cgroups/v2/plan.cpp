@@ -25,4 +25,13 @@ std::vector<Knob> plan_cpu(const Limits& limits) {
           {"cpu", "cpu.max", fmt::format("{} {}", quota ? std::to_string(*quota) : "max", kCpuPeriodUs), !quota}};
 }
 
+std::vector<Knob> plan_io(const Limits& limits) {
+  if (!limits.io) return {};
+  const auto value = [](uint64_t n) { return n ? std::to_string(n) : "max"; };
+  const std::string bytes = value(limits.io->bytes), operations = value(limits.io->operations);
+  return {{"io", "io.max",
+           fmt::format("{0} rbps={1} wbps={1} riops={2} wiops={2}", limits.io->device, bytes, operations),
+           limits.io->bytes == 0 && limits.io->operations == 0}};
+}
+
 }  // namespace vz::cgroups::v2

@@ -167,6 +167,46 @@ for bad in "--cpuunits 1" "--cpuunits many" "--ram lots" "--numproc -3" "--cpuli
   assert_eq "$(on_alpha md5sum "$conf")" "$before" "$conf"
 done
 
+step "CPUs by number"
+ok set 101 --cpumask 0
+assert_contains "$out" "Setting CPU mask: 0"
+assert_eq "$(inside 101 nproc)" 1
+ok set 101 --cpumask all
+assert_eq "$(inside 101 nproc)" "$(on_alpha nproc)"
+expect 21 set 101 --cpumask 4000-4001
+assert_contains "$err" "and this host has 0"
+assert_eq "$(inside 101 nproc)" "$(on_alpha nproc)" "after a refusal"
+expect 20 set 101 --cpumask auto
+expect 20 set 101 --nodemask 0
+ok set 101 --cpumask auto --nodemask all
+expect 21 set 101 --cpumask 1-0
+
+step "reading and writing"
+# MiB COMMAND...: not faster than 4 MiB a second.
+slowly() {
+  local mib=$1 began took
+  shift
+  began=$(now_ms)
+  ok exec2 101 "$*"
+  took=$(($(now_ms) - began))
+  [ $took -gt $((mib * 1000 / 4 * 7 / 10)) ] || fail "$mib MiB took $took ms: $*"
+}
+ok set 101 --iolimit 4 --save
+assert_contains "$out" "Setting iolimit: 4194304 bytes/sec"
+on_alpha grep -q '^IOLIMIT="4194304"' $conf
+slowly 8 dd if=/dev/zero of=/root/slow bs=1M count=8 oflag=direct
+slowly 8 dd if=/root/slow of=/dev/null bs=1M iflag=direct
+ok stop 101
+ok start 101 --wait
+init=$(init_of 101)
+slowly 4 dd if=/dev/zero of=/root/slow bs=1M count=4 oflag=direct
+ok set 101 --iolimit 0 --iopslimit 20 --save
+assert_contains "$out" "Setting iolimit: (unlimited)"
+assert_contains "$out" "Setting iopslimit: 20 iops"
+slowly 8 dd if=/dev/zero of=/root/slow bs=4k count=40 oflag=direct
+ok set 101 --iopslimit 0 --save
+ok exec2 101 rm /root/slow
+
 step "disk: full is full inside, and nowhere else"
 status=0
 out=$(inside 102 'dd if=/dev/zero of=/big bs=64k count=1024' 2>&1) || status=$?
