@@ -1,4 +1,5 @@
 // vz-boot: starts containers when the host boots, suspends or stops them when it shuts down; vz.service(8).
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include "cli/exit_codes.h"
 #include "runtime/boot.h"
 #include "runtime/stop.h"
+#include "state/moves.h"
 #include "sys/cancel.h"
 #include "sys/files.h"
 #include "sys/process.h"
@@ -43,12 +45,13 @@ constexpr milliseconds kSuspendTime = 5min;
 constexpr milliseconds kBeyondStopTimeout = 1min;
 constexpr milliseconds kKillTime = 1min;
 constexpr milliseconds kLockTime = 30s;  // for who holds the container to be done with it
-constexpr auto kWithin = 20min;          // all of them; systemd gives a shutdown 30
+constexpr milliseconds kSettleTime = 1min;
+constexpr auto kWithin = 20min;  // all of them; systemd gives a shutdown 30
 
 constexpr int kFailed = 1;
 constexpr int kBrokenOff = 2;  // by a signal
 
-// ---- vzctl, bounded ------------------------------------------------------------------------------------------------
+// ---- other commands, bounded ---------------------------------------------------------------------------------------
 
 struct Ending {
   int status = 0;
@@ -65,15 +68,15 @@ void end(const sys::Forked& child) {
   }
 }
 
-// Code::timeout, Code::cancelled.
-Result<Ending> vzctl(const std::vector<std::string>& words, milliseconds limit) {
+// WORDS[0] is one beside us in sbin. Code::timeout, Code::cancelled.
+Result<Ending> command(const std::vector<std::string>& words, milliseconds limit) {
   // A file: a pipe would have to be read while waiting.
-  const sys::UniqueFd said(::memfd_create("vzctl", MFD_CLOEXEC));
+  const sys::UniqueFd said(::memfd_create("said", MFD_CLOEXEC));
   if (!said) return fail_sys(errno, "memfd");
   const std::string self = sys::read_link("/proc/self/exe").value_or("");
   sys::Program program;
-  program.argv = {sys::parent_dir(sys::parent_dir(sys::parent_dir(self))) + "/sbin/vzctl", "--quiet"};
-  program.argv.insert(program.argv.end(), words.begin(), words.end());
+  program.argv = words;
+  program.argv[0] = fmt::format("{}/sbin/{}", sys::parent_dir(sys::parent_dir(sys::parent_dir(self))), words[0]);
   program.stdout_fd = program.stderr_fd = said.get();
   TRY_AS(const sys::Forked child, sys::start(program));
   const auto ended = sys::wait_ended(child.pidfd.get(), limit);
@@ -90,11 +93,12 @@ Result<Ending> vzctl(const std::vector<std::string>& words, milliseconds limit) 
 }
 
 // Again, for PATIENCE, while somebody else holds the container.
-Result<Ending> vzctl_when_free(const std::vector<std::string>& words, milliseconds limit, milliseconds patience) {
+Result<Ending> vzctl_when_free(std::vector<std::string> words, milliseconds limit, milliseconds patience) {
   constexpr auto kPause = 500ms;
+  words.insert(words.begin(), {"vzctl", "--quiet"});
   const auto until = Clock::now() + std::min(limit, patience);
   for (;;) {
-    TRY_AS(Ending e, vzctl(words, limit));
+    TRY_AS(Ending e, command(words, limit));
     if (e.status != exit_code(Code::locked) || sys::time_left(until) <= kPause) return e;
     (void)::poll(nullptr, 0, kPause.count());
     TRY(sys::check_cancelled());
@@ -163,6 +167,34 @@ int stop_one(const runtime::Host& host, const runtime::Container& ct, Clock::tim
   return state::running(host.paths, ct.id) ? kFailed : 0;
 }
 
+// ---- moves that were broken off ------------------------------------------------------------------------------------
+
+std::vector<config::CtId> with_records(const runtime::Host& host) {
+  std::vector<config::CtId> ids;
+  for (const state::Move& m : state::moves(host.paths, 0)) ids.push_back(m.id);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+// Asks the other host, where only that one knows.
+Result<void> settle(const runtime::Host& host, config::CtId id) {
+  TRY_AS(const Ending e, command({"vzmigrate", "--recover", std::to_string(id)}, kSettleTime));
+  if (e.status != 0) return fail(Code::connect_failed, "{}", reason(e));
+  if (!state::moves(host.paths, id).empty()) return fail(Code::connect_failed, "the other host is not told yet");
+  log::info("a move was broken off: settled");
+  return {};
+}
+
+int settle_one(const runtime::Host& host, config::CtId id) {
+  log::settings().ctid = id;
+  const auto settled = settle(host, id);
+  if (settled) return 0;
+  if (settled.error().code == Code::cancelled) return kBrokenOff;
+  log::warn("a move was broken off: {}", settled.error().text);
+  return kFailed;
+}
+
 // ---- all of them ---------------------------------------------------------------------------------------------------
 
 struct Known {
@@ -194,6 +226,34 @@ Result<Known> containers(const runtime::Host& host) {
   return known;
 }
 
+void start_if_wanted(const runtime::Host& host, config::CtId id) {
+  const auto known = containers(host);
+  if (!known) return;
+  for (const auto& batch : runtime::start_batches(known->at_boot))
+    if (std::find(batch.begin(), batch.end(), id) != batch.end()) (void)start_one(host, id);
+}
+
+// Hosts that boot together do not answer each other at first. A process of its own, until all are settled: nobody waits
+// for it.
+Result<void> settle_later(const runtime::Host& host, std::vector<config::CtId> ids) {
+  TRY_AS(const sys::Forked child, sys::fork_process());
+  if (child.pid > 0) return {};
+  ::setsid();
+  for (const int s : {SIGINT, SIGTERM, SIGHUP}) ::signal(s, SIG_DFL);
+  const sys::UniqueFd null(::open("/dev/null", O_RDWR));
+  for (int fd = 0; fd < 3; ++fd) ::dup2(null.get(), fd);
+  for (auto pause = 5s; !ids.empty(); pause = std::min(2 * pause, 60s)) {
+    std::this_thread::sleep_for(pause);
+    std::erase_if(ids, [&](config::CtId id) {
+      log::settings().ctid = id;
+      if (!settle(host, id)) return false;  // told before
+      start_if_wanted(host, id);
+      return true;
+    });
+  }
+  ::_exit(0);
+}
+
 size_t parallel(const runtime::Host& host) {
   constexpr size_t kPerProcessor = 4;
   if (host.conf.parallel) return host.conf.parallel;
@@ -223,14 +283,22 @@ int report(const char* what, const std::vector<Outcome>& outcomes) {
 }
 
 Result<int> start(const runtime::Host& host, const Parsed&) {
-  TRY_AS(const Known known, containers(host));
+  TRY_AS(const auto settled,
+         carry_out(host, {with_records(host)}, [&](config::CtId id) { return settle_one(host, id); }));
+  const std::vector<config::CtId> unsettled = with_records(host);
+  TRY_AS(Known known, containers(host));
+  std::erase_if(known.at_boot, [&](const runtime::AtBoot& ct) {
+    return std::binary_search(unsettled.begin(), unsettled.end(), ct.id);
+  });
   const Batches batches = runtime::start_batches(known.at_boot);
   // A mark that nobody acts on now must not be acted on at a later boot.
   for (const config::CtId id : state::marked(host.paths)) {
-    const bool waits = std::any_of(batches.begin(), batches.end(),
+    const bool waits = std::binary_search(unsettled.begin(), unsettled.end(), id) ||
+                       std::any_of(batches.begin(), batches.end(),
                                    [&](const auto& b) { return std::find(b.begin(), b.end(), id) != b.end(); });
     if (!waits) TRY(state::unmark(host.paths, id));
   }
+  if (!unsettled.empty() && !was_broken_off(settled)) TRY(settle_later(host, unsettled));
   TRY_AS(const auto outcomes, carry_out(host, batches, [&](config::CtId id) { return start_one(host, id); }));
   return report("started", outcomes);
 }
