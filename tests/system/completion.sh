@@ -1,5 +1,5 @@
 #!/bin/bash
-# Completion in bash, and the --help that it is made from.
+# Completion in bash and zsh, and the --help that it is made from.
 . "$(dirname "$0")/../lab/lib.sh"
 . "$(dirname "$0")/../lab/ct.sh"
 
@@ -54,6 +54,20 @@ step "names are never run"
 on_alpha touch '/etc/vz/conf/ve-a$(touch owned).conf-sample'
 completes 'a$(touch owned)' vzctl create --config a
 ! on_alpha test -e owned || fail "a file name was run"
+
+if on_alpha sh -c 'command -v zsh > /dev/null'; then
+  step "zsh is told the same"
+  on_alpha sh -c 'sed "s|@bash_completion@|$1|" > /root/_vzctl' sh "$file" < "${file%/*}/_vzctl.in"
+  complete() {
+    on_alpha zsh -f -c 'compadd() { print -r -- ${(P)2}; }; words=("$@"); CURRENT=$#; . /root/_vzctl' zsh "$@"
+  }
+  completes "101 web" vzctl stop ""
+  completes "yes no" vzctl set 101 --onboot ""
+  completes "ctid,hostname" vzlist -o ctid,hostn
+  completes "" vzctl no-such-command 101 ""
+  completes 'a$(touch owned)' vzctl create --config a
+  ! on_alpha test -e owned || fail "a file name was run"
+fi
 on_alpha rm '/etc/vz/conf/ve-a$(touch owned).conf-sample'
 
 step "--help of a sub-command needs neither container nor configuration"
