@@ -124,15 +124,19 @@ Result<int> run_set(Context& ctx) {
 }  // namespace
 
 constinit const Command kCreate = {.name = "create",
-                                   .args = "[--ostemplate NAME] [--config NAME] [--PARAMETER...]",
+                                   .args = "[--ostemplate NAME] [--PARAMETER...]",
                                    .summary = "make it from an OS template (no CTID: the next free one)",
+                                   .options = "\n  --config NAME                        begin with this sample\n",
                                    .lock_status = "creating",
                                    .needs_config = false,
                                    .takes_parameters = true,
                                    .run = run_create};
 constinit const Command kSet = {.name = "set",
-                                .args = "--PARAMETER VALUE... [--applyconfig SAMPLE] [--save]",
+                                .args = "--PARAMETER VALUE... [--save]",
                                 .summary = "change it, live where possible",
+                                .options =
+                                    "\n  --save                               keep it, in CTID.conf\n"
+                                    "  --applyconfig NAME                   all that this sample says\n",
                                 .lock_status = "setting",
                                 .needs_config = false,
                                 .takes_parameters = true,

@@ -23,6 +23,7 @@ struct Context {
 struct Command {
   std::string_view name, alias = {};         // alias may be empty
   std::string_view args = {}, summary = {};  // for usage
+  std::string_view options = {};             // lines of it, where args cannot hold them all
   std::string_view lock_status = {};         // word in the lock file; empty: the command takes no lock
   bool needs_config = true;                  // CTID.conf must exist
   bool takes_parameters = false;             // options of the parameter table

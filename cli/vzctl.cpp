@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/exit_codes.h"
+#include "cli/pager.h"
 #include "config/config.h"
 #include "migrate/recover.h"
 #include "runtime/cleanup.h"
@@ -27,24 +28,27 @@ constexpr const Command* kCommands[] = {&kCreate,    &kStart, &kStop,    &kResta
 std::string usage() {
   std::string out = "vzctl version " VESSEL_VERSION
                     "\nUsage: vzctl [--verbose | --quiet] [--skiplock] COMMAND CTID|NAME [OPTION...]\n\n";
-  for (const Command* c : kCommands) out += fmt::format("  {:<10} CTID {:<42} {}\n", c->name, c->args, c->summary);
+  for (const Command* c : kCommands) out += fmt::format("  {:<10} {:<37} {}\n", c->name, c->args, c->summary);
   out += "\n  --version   print the version\n\nvzctl COMMAND --help has its options, vzctl(8) tells all.\n";
   return out;
 }
 
 std::string usage(const Command& c) {
-  std::string out = fmt::format("Usage: vzctl {} CTID {}\n{}\n", c.name, c.args, c.summary);
+  std::string out = fmt::format("Usage: vzctl {} CTID {}\n{}\n{}", c.name, c.args, c.summary, c.options);
   if (!c.takes_parameters) return out;
   constexpr std::string_view kWhen[] = {"", " (at the next start)", " (with --save)"};  // by config::Live
   out += "\nParameters, see ctid.conf(5):\n";
-  std::string without_effect;
+  std::string without_effect, line = " ";
   for (const config::Param& p : config::table()) {
-    if (!p.no_effect.empty() && !p.option.empty()) without_effect += fmt::format(" --{}", p.option);
+    if (!p.no_effect.empty() && !p.option.empty()) {
+      if (line.size() + p.option.size() > 76) without_effect += std::exchange(line, " ") + "\n";
+      line += fmt::format(" --{}", p.option);
+    }
     if (p.no_effect.empty() && !p.option.empty())
       out += fmt::format("  --{:<34} {}{}\n", fmt::format("{} {}", p.option, p.arg), p.help,
                          c.name == kSet.name ? kWhen[static_cast<size_t>(p.live)] : "");
   }
-  out += fmt::format("\nKept for other hosts, without effect on this one:\n {}\n", without_effect);
+  out += fmt::format("\nKept for other hosts, without effect on this one:\n{}{}\n", without_effect, line);
   return out;
 }
 
@@ -141,14 +145,14 @@ Result<int> run(std::span<char* const> argv) {
     return 0;
   }
   if (word == "--help") {
-    std::fputs(usage().c_str(), stdout);
+    show(usage());
     return 0;
   }
   const Command* command = find(word);
   if (!command) return fail(Code::usage, "Bad command: {}", printable(word));
   const auto asks_at = [&](size_t at) { return at < argv.size() && std::string_view(argv[at]) == "--help"; };
   if (asks_at(flags.next + 1) || (asks_at(flags.next + 2) && !command->takes_words)) {
-    std::fputs(usage(*command).c_str(), stdout);
+    show(usage(*command));
     return 0;
   }
   if (flags.next + 1 >= argv.size()) return fail(Code::invalid, "CT ID missing");

@@ -101,7 +101,7 @@ std::vector<Param> make_table() {
     also<Addresses, &S::ip_address>("IP_ADDRESS", "ipdel", "ADDRESS|all", true, "remove a routed address",
                                    remove_addresses),
     list<Interfaces, &S::netif>("NETIF", "netif_add",
-                              "IFNAME[,MAC,HOST_IFNAME,HOST_MAC,BRIDGE]", yes, "add a network interface"),
+                              "IFNAME[,MAC,...,...,BRIDGE]", yes, "add a network interface"),
     also<Interfaces, &S::netif>("NETIF", "netif_del", "IFNAME|all", true, "remove a network interface",
                                 remove_interfaces),
     also<Interfaces, &S::netif>("NETIF", "ifname", "IFNAME", true,
