@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/strings.h"
 #include "config/config.h"
 
 namespace vz::config {

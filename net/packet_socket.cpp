@@ -1,5 +1,6 @@
 #include "net/packet_socket.h"
 
+#include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <sys/socket.h>
