@@ -50,8 +50,9 @@ Result<void> write_knob(const Host& host, const std::string& name, const Knob& k
   const auto write = [&]() -> Result<void> {
     if (knob.file == "memory.max") return write_v2_memory(group, path, knob);
     if (knob.controller != "cpuset" || !knob.value.empty()) return sys::write_file(path, knob.value);
-    if (c->v1_mount.empty()) return sys::write_file(path, "\n");
-    TRY_AS(const std::string all, read_value(sys::parent_dir(group) + "/" + knob.file));  // v1 has no word for it
+    // What the group above has: one with processes cannot be emptied again (validate_change in kernel/cgroup/cpuset.c).
+    const char* suffix = c->v1_mount.empty() ? ".effective" : "";
+    TRY_AS(const std::string all, read_value(fmt::format("{}/{}{}", sys::parent_dir(group), knob.file, suffix)));
     return sys::write_file(path, all);
   };
   auto r = write();
