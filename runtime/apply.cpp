@@ -28,14 +28,23 @@ std::string rate(uint64_t n, std::string_view unit) {
   return n ? fmt::format("{} {}", n, unit) : std::string("(unlimited)");
 }
 
-// What is named, also when nothing changes: an admin who repeats himself wants to be told.
-Result<void> apply_limits(const Container& after, const Keys& named) {
+// What is named and not set is lifted: before a CPUMASK, an IOLIMIT was set for the first time there was none.
+Result<void> bring_limits(const Container& ct, const Keys& named) {
   if (!any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS", "CPUMASK", "NODEMASK",
                    "IOLIMIT", "IOPSLIMIT"}))
     return {};
-  TRY_AS(cgroups::Group group, group_of(after));
-  TRY_AS(const cgroups::Limits limits, after.limits());
-  TRY(group.apply(limits));
+  TRY_AS(cgroups::Group group, group_of(ct));
+  TRY_AS(cgroups::Limits limits, ct.limits());
+  if (any(named, {"CPUMASK"}) && !limits.cpus) limits.cpus = "";
+  if (any(named, {"NODEMASK"}) && !limits.nodes) limits.nodes = "";
+  const bool io = any(named, {"IOLIMIT", "IOPSLIMIT"}) && !limits.io;
+  if (const auto device = storage::block_device(ct.area); io && device) limits.io = cgroups::IoLimit{.device = *device};
+  return group.apply(limits);
+}
+
+// What is named, also when nothing changes: an admin who repeats himself wants to be told.
+Result<void> apply_limits(const Container& after, const Keys& named) {
+  TRY(bring_limits(after, named));
   if (any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC"})) log::info("UB limits were set successfully");
   if (any(named, {"CPUUNITS"})) log::info("Setting CPU units: {}", after.spec.cpuunits.value_or(1000));
   if (any(named, {"CPULIMIT"}))
@@ -179,7 +188,7 @@ Result<void> apply_live(const Host& host, const Container& before, const Contain
   TRY(check_addresses(before, after));
   undo.add("live values", [&host, before] { return note_live(host, before); });
   TRY(note_live(host, after));  // before anything is there: whoever cleans up finds it although nothing may be saved
-  undo.add("limits", [before, named] { return apply_limits(before, named); });
+  undo.add("limits", [before, named] { return bring_limits(before, named); });
   TRY(apply_limits(after, named));
   undo.add("network", [before, after, changed, init] { return apply_network(after, before, changed, init); });
   TRY(apply_network(before, after, changed, init));

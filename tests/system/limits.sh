@@ -176,6 +176,10 @@ assert_eq "$(inside 101 nproc)" "$(on_alpha nproc)"
 expect 21 set 101 --cpumask 4000-4001
 assert_contains "$err" "and this host has 0"
 assert_eq "$(inside 101 nproc)" "$(on_alpha nproc)" "after a refusal"
+assert_eq "$out" "" "what a refusal says it has set"
+expect 130 set 101 --cpumask 0 --iolimit 4 --netif_add eth7,,,,vznobridge
+assert_eq "$(inside 101 nproc)" "$(on_alpha nproc)" "CPUs after a set that failed half-way"
+assert_eq "$(knob 101 blkio.throttle.write_bps_device io.max)" "" "I/O limits after a set that failed half-way"
 expect 20 set 101 --cpumask auto
 expect 20 set 101 --nodemask 0
 ok set 101 --cpumask auto --nodemask all
