@@ -97,9 +97,9 @@ Result<void> check(Departure& m) {
   const HostFacts here = own_facts(m.host);
   auto greeting = m.peer.wire().ask("hello", print(here), "hello");
   if (!greeting && greeting.error().code == Code::peer)
-    return fail(Code::connect_failed,
-                "cannot talk to Vessel on the destination ({}, and vzmigrate in root's PATH there?)",
-                m.peer.sudo() ? "may the user become root by sudo without a password" : "is it reachable");
+    return fail(
+        Code::connect_failed, "cannot talk to Vessel on the destination ({}, and vzmigrate in root's PATH there?)",
+        m.peer.sudo() ? "is it reachable, may the user become root by sudo without a password" : "is it reachable");
   TRY(greeting);
   TRY_AS(HostFacts facts, parse_facts(*greeting));
   std::vector<Problem> problems = compare(here, facts, m.options.online);

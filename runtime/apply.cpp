@@ -37,8 +37,8 @@ Result<void> bring_limits(const Container& ct, const Keys& named) {
   TRY_AS(cgroups::Limits limits, ct.limits());
   if (any(named, {"CPUMASK"}) && !limits.cpus) limits.cpus = "";
   if (any(named, {"NODEMASK"}) && !limits.nodes) limits.nodes = "";
-  const bool io = any(named, {"IOLIMIT", "IOPSLIMIT"}) && !limits.io;
-  if (const auto device = storage::block_device(ct.area); io && device) limits.io = cgroups::IoLimit{.device = *device};
+  if (any(named, {"IOLIMIT", "IOPSLIMIT"}) && !limits.io)
+    if (const auto device = storage::block_device(ct.area)) limits.io = cgroups::IoLimit{.device = *device};
   return group.apply(limits);
 }
 
