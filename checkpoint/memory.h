@@ -1,4 +1,4 @@
-// The memory of frozen processes, as far as CRIU restores it lazily: private and anonymous.
+// The memory of processes, as far as CRIU restores it lazily: private and anonymous.
 #pragma once
 
 #include <sys/types.h>
@@ -6,28 +6,23 @@
 #include <cstdint>
 #include <map>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "cgroups/cgroups.h"
+#include "checkpoint/ranges.h"
 #include "sys/unique_fd.h"
 
 namespace vz::checkpoint {
 
-constexpr uint64_t kPage = 4096;
-
-// Processes by their PID in the container.
+// Processes by their PID in the container; one that ends meanwhile is left out.
 using Tasks = std::map<uint64_t, pid_t>;
 Result<Tasks> tasks_of(const cgroups::Group& group);
 
-struct Range {
-  uint64_t address = 0, pages = 0;
-  bool operator==(const Range&) const = default;
-};
-// The mappings of MAPS (/proc/PID/maps) that may be restored lazily. Pure.
-std::vector<Range> lazy_mappings(std::string_view maps);
-// Those of PID, as far as there is something in them (/proc/PID/pagemap: present or swapped).
-Result<std::vector<Range>> lazy_memory(pid_t pid);
+// The mappings of MAPS (/proc/PID/maps), of PID, that may be restored lazily. The first one is pure.
+Ranges lazy_mappings(std::string_view maps);
+Result<Ranges> lazy_mappings(pid_t pid);
+// As far as there is something in them: present or swapped.
+Result<Ranges> lazy_memory(pid_t pid);
 
 class Memory {
  public:

@@ -49,6 +49,16 @@ std::string fetch(int criu, const Question& q) {
   return out;
 }
 
+void close_criu(int criu) {
+  const Question close{.command = 0x1024};
+  REQUIRE(sys::write_all(criu, {reinterpret_cast<const char*>(&close), sizeof close}));
+  int32_t status = -1;
+  CHECK(::recv(criu, &status, sizeof status, MSG_WAITALL) == sizeof status);
+  CHECK(status == 0);
+}
+
+Result<void> no_matter() { return {}; }
+
 // 300 pages with a hole, each page full of its number.
 struct Pages {
   static constexpr size_t kCount = 300;
@@ -89,7 +99,7 @@ TEST_CASE("memory: what may come later is private and anonymous") {
       "7ffed01f0000-7ffed01f4000 r--p 00000000 00:00 0 [vvar]\n"
       "7ffed01f4000-7ffed01f6000 r-xp 00000000 00:00 0 [vdso]\n"
       "nonsense\n7f-7e rw-p 0 00:00 0\n");
-  CHECK(found == std::vector<Range>{{0x3a618000, 0x22}, {0x7f0000000000, 2}, {0x7ffed000f000, 0x21}});
+  CHECK(found == Ranges{{0x3a618000, 0x22}, {0x7f0000000000, 2}, {0x7ffed000f000, 0x21}});
 }
 
 TEST_CASE("memory: only pages with something in them are listed") {
@@ -108,16 +118,22 @@ TEST_CASE("memory: only pages with something in them are listed") {
   CHECK(listed(Pages::kCount - 1));
 }
 
-TEST_CASE("memory: criu gets each page, whatever the order it asks in") {
+TEST_CASE("memory: criu gets each page, whatever the order it asks in, and again for a child") {
   const Pages pages;
   const Still still;  // before there are sockets: it would keep their ends open
   SocketPair channel;
   const SocketPair criu;
   const Tasks tasks = {{7, still.pid}};
   Result<void> sent, stored;
-  std::thread source([&] { sent = send_memory(channel.a.get(), tasks); });
-  std::thread store([&] { stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1"); });
-  for (const size_t page : {250u, 0u, 299u, 31u, 99u}) {
+  bool whole = false;
+  std::thread source([&] { sent = send_memory(channel.a.get(), tasks, *all_memory(tasks)); });
+  std::thread store([&] {
+    stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1", [&]() -> Result<void> {
+      whole = true;
+      return {};
+    });
+  });
+  for (const size_t page : {250u, 0u, 299u, 31u, 99u, 250u}) {
     const std::string got = fetch(criu.b.get(), {.pages = 1, .address = pages.address(page), .task = 7});
     CHECK(got == std::string(kPage, static_cast<char>(page % 251 + 1)));
   }
@@ -127,28 +143,59 @@ TEST_CASE("memory: criu gets each page, whatever the order it asks in") {
     for (size_t i = 0; i < got.size(); i += kPage, ++page) right += got[i] == static_cast<char>(page % 251 + 1);
   }
   CHECK(right == 149);
-  const Question close{.command = 0x1024};
-  REQUIRE(sys::write_all(criu.b.get(), {reinterpret_cast<const char*>(&close), sizeof close}));
-  int32_t status = -1;
-  CHECK(::recv(criu.b.get(), &status, sizeof status, MSG_WAITALL) == sizeof status);
-  CHECK(status == 0);
   source.join();
-  channel.a.reset();
-  store.join();
   CHECK(sent);
+  channel.a.reset();  // it is needed no more
+  CHECK(fetch(criu.b.get(), {.pages = 1, .address = pages.address(31), .task = 7})[0] == 32);
+  close_criu(criu.b.get());
+  store.join();
+  CHECK(stored);
+  CHECK(whole);
+}
+
+TEST_CASE("memory: what comes later is newer, wherever it begins and ends") {
+  SocketPair channel;
+  const SocketPair criu;
+  Result<void> stored;
+  std::thread store([&] { stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1", no_matter); });
+  auto send = [&](uint64_t first, uint64_t count, char what) {
+    const Piece piece{7, first * kPage, count};
+    REQUIRE(sys::write_all(channel.a.get(), {reinterpret_cast<const char*>(&piece), sizeof piece}));
+    REQUIRE(sys::write_all(channel.a.get(), std::string(count * kPage, what)));
+  };
+  send(10, 20, 'a');
+  send(15, 2, 'b');
+  send(5, 6, 'c');
+  send(28, 5, 'd');
+  send(20, 4, 'e');
+  const Piece all{kWhole, 0, 0};
+  REQUIRE(sys::write_all(channel.a.get(), {reinterpret_cast<const char*>(&all), sizeof all}));
+  std::string got;
+  for (uint64_t page = 5; page < 33;) {
+    const std::string some = fetch(criu.b.get(), {.pages = 33 - page, .address = page * kPage, .task = 7});
+    for (size_t i = 0; i < some.size(); i += kPage, ++page) got += some[i];
+  }
+  CHECK(got == "ccccccaaaabbaaaeeeeaaaaddddd");
+  close_criu(criu.b.get());
+  store.join();
   CHECK(stored);
 }
 
-TEST_CASE("memory: a source that hangs up, and one that sends nonsense, are errors") {
+TEST_CASE("memory: a source that hangs up, one that sends nonsense, and one that leaves something out are errors") {
   const SocketPair criu;
   SocketPair channel;
-  SECTION("gone") {}
-  SECTION("a piece larger than any") {
-    const Piece piece{7, 0x1000, 1u << 30};
+  auto send = [&](const Piece& piece) {
     REQUIRE(sys::write_all(channel.a.get(), {reinterpret_cast<const char*>(&piece), sizeof piece}));
+  };
+  SECTION("gone") {}
+  SECTION("a piece larger than any") { send({7, 0x1000, 1u << 30}); }
+  SECTION("incomplete") {
+    send({kWhole, 0, 0});
+    const Question q{.pages = 1, .address = 0x1000, .task = 7};
+    REQUIRE(sys::write_all(criu.b.get(), {reinterpret_cast<const char*>(&q), sizeof q}));
   }
   channel.a.reset();
-  const auto stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1");
+  const auto stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1", no_matter);
   REQUIRE_FALSE(stored);
   CHECK(stored.error().code == Code::peer);
 }

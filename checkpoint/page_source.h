@@ -1,10 +1,13 @@
-// Sends the memory of a frozen container to a PageStore on another host: all of it, and what is asked for first.
+// Sends memory of a container to a PageStore on another host: what is due, and what is asked for first.
 //
-//   source to store    Piece and its pages; a Piece without pages: that was all
-//   store to source    Piece: this first; a Piece without pages: everything is where it belongs
+//   source to store    Piece and its pages; a mark, which is a Piece without pages
+//   store to source    Piece: this first; a mark when it has everything that came before that
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
 
 #include "base/result.h"
 #include "checkpoint/memory.h"
@@ -13,11 +16,33 @@ namespace vz::checkpoint {
 
 // As it is on the wire, in the byte order of the processor (a container moves only between processors of one kind).
 struct Piece {
-  uint64_t task = 0, address = 0, pages = 0;
+  uint64_t task = 0, address = 0, pages = 0;  // a mark has its number in place of the task
 };
 constexpr uint64_t kMostPages = 24;  // of one piece: larger ones cost malloc a mapping each
+constexpr uint64_t kWhole = 0;       // the mark behind the last page of all
 
-// Until the store has everything. Code::peer when it hangs up before, Code::system when memory cannot be read.
-Result<void> send_memory(int socket, const Tasks& tasks);
+// Memory by process.
+using Contents = std::map<uint64_t, Ranges>;
+// All that can be restored lazily.
+Result<Contents> all_memory(const Tasks& tasks);
+
+std::vector<Piece> pieces(uint64_t task, const Ranges& ranges);
+
+// Until the store has all of CONTENTS. Code::peer when it hangs up before, Code::system when memory cannot be read.
+Result<void> send_memory(int socket, const Tasks& tasks, const Contents& contents);
+
+class Sender {
+ public:
+  Sender(int socket, const Tasks& tasks) : socket_(socket), memory_(tasks) {}
+  // Code::peer; sys_errno EIO: it is not there (any more).
+  Result<void> send(const Piece& piece);
+  Result<void> send_mark(uint64_t number) { return send({number, 0, 0}); }
+  // What the store asks for, until it asks for no more or, with UNTIL, has got that mark.
+  Result<void> answer(std::optional<uint64_t> until = {});
+
+ private:
+  int socket_;
+  Memory memory_;
+};
 
 }  // namespace vz::checkpoint

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -61,34 +62,53 @@ class Codec {
   bool wide_ = true;
 };
 
-// Pieces by task and address. Each page is fetched once: what was fetched is dropped.
+// Pages by task and address, in runs. What was fetched stays: a process that forks before it has all of its memory
+// makes criu fetch it for the child once more.
 class Store {
  public:
-  void add(const Piece& p, std::string pages) { pieces_[p.task].insert_or_assign(p.address, std::move(pages)); }
-  // As many of WANTED's pages, from its first on, as one piece has; "": none has come.
-  std::string take(const Piece& wanted) {
-    auto& pieces = pieces_[wanted.task];
-    auto it = pieces.upper_bound(wanted.address);
-    if (it == pieces.begin()) return "";
-    --it;
-    const uint64_t skip = wanted.address - it->first;
-    if (skip >= it->second.size()) return "";
-    std::string out = it->second.substr(skip, wanted.pages * kPage);
-    std::string rest = it->second.substr(skip + out.size());
-    it->second.resize(skip);
-    if (skip == 0) pieces.erase(it);
-    if (!rest.empty()) pieces.insert_or_assign(wanted.address + out.size(), std::move(rest));
-    return out;
+  // What comes later is newer.
+  void add(const Piece& p, std::string pages) {
+    auto& runs = runs_[p.task];
+    cut(runs, p.address, p.address + pages.size());
+    runs.emplace(p.address, std::move(pages));
+  }
+  // As many of WANTED's pages, from its first on, as one run has; "": none has come.
+  std::string get(const Piece& wanted) {
+    Runs& runs = runs_[wanted.task];
+    const auto it = at(runs, wanted.address);
+    if (it == runs.end() || it->first > wanted.address) return "";
+    return it->second.substr(wanted.address - it->first, wanted.pages * kPage);
   }
 
  private:
-  std::map<uint64_t, std::map<uint64_t, std::string>> pieces_;
+  using Runs = std::map<uint64_t, std::string>;
+
+  // The first run that ends behind ADDRESS.
+  static Runs::iterator at(Runs& runs, uint64_t address) {
+    auto it = runs.upper_bound(address);
+    if (it != runs.begin() && std::prev(it)->first + std::prev(it)->second.size() > address) --it;
+    return it;
+  }
+  static void cut(Runs& runs, uint64_t begin, uint64_t end) {
+    for (auto it = at(runs, begin); it != runs.end() && it->first < end;) {
+      const uint64_t first = it->first;
+      std::string pages = std::move(it->second);
+      it = runs.erase(it);
+      if (first + pages.size() > end) runs.emplace(end, pages.substr(end - first));
+      if (first >= begin) continue;
+      pages.resize(begin - first);
+      runs.emplace(first, std::move(pages));
+    }
+  }
+
+  std::map<uint64_t, Runs> runs_;
 };
 
 // criu takes answers in the order of its questions only.
 class Exchange {
  public:
-  Exchange(int source, int criu, std::string_view version) : source_(source), criu_(criu), codec_(version) {}
+  Exchange(int source, int criu, std::string_view version, const std::function<Result<void>()>& when_whole)
+      : source_(source), criu_(criu), codec_(version), when_whole_(when_whole) {}
 
   Result<void> from_source() {
     Piece p;
@@ -96,10 +116,11 @@ class Exchange {
     if (n < 0 && errno == EINTR) return {};
     if (n != sizeof p) return fail(Code::peer, "the source has hung up");
     if (p.pages > kMostPages) return fail(Code::peer, "a piece of {} pages", p.pages);
-    if (p.pages == 0) return {};
+    if (p.pages == 0) return mark(p);
     std::string pages(p.pages * kPage, 0);
     if (::recv(source_, pages.data(), pages.size(), MSG_WAITALL) != static_cast<ssize_t>(pages.size()))
       return fail(Code::peer, "the source has hung up");
+    if (done_) return {};
     store_.add(p, std::move(pages));
     return answer();
   }
@@ -113,8 +134,6 @@ class Exchange {
     const uint32_t command = r.command & kCommandMask;
     if (command == kClose || command == kForceClose) {
       done_ = true;
-      const Piece all;
-      (void)sys::write_all(source_, {reinterpret_cast<const char*>(&all), sizeof all});
       return sys::write_all(criu_, std::string(4, 0));
     }
     if (command != kGet || r.piece.pages == 0) return fail(Code::system, "criu asks for {:x}", r.command);
@@ -122,14 +141,25 @@ class Exchange {
     return answer();
   }
 
+  bool whole() const { return whole_; }
   bool done() const { return done_; }
 
  private:
+  Result<void> mark(const Piece& p) {
+    if (p.task == kWhole) {
+      whole_ = true;
+      TRY(when_whole_());
+      TRY(answer());  // before the source may go: it is asked no more
+    }
+    return sys::write_all(source_, {reinterpret_cast<const char*>(&p), sizeof p});
+  }
+
   Result<void> answer() {
     while (!waiting_.empty()) {
       Piece& first = waiting_.front();
-      const std::string pages = store_.take(first);
+      const std::string pages = store_.get(first);
       if (pages.empty()) {
+        if (whole_) return fail(Code::peer, "the source left out a page");
         if (std::exchange(asked_, true)) return {};
         return sys::write_all(source_, {reinterpret_cast<const char*>(&first), sizeof first});
       }
@@ -144,30 +174,27 @@ class Exchange {
 
   int source_, criu_;
   Codec codec_;
+  const std::function<Result<void>()>& when_whole_;
   Store store_;
   std::deque<Piece> waiting_;
   bool asked_ = false;  // for the first of them
-  bool done_ = false;
+  bool whole_ = false, done_ = false;
 };
-
-// Until SOURCE hangs up: what criu asked for and had already is still on its way, and a source that cannot write it
-// would not read that it may end.
-void drain(int source) {
-  char ignored[65536];
-  for (ssize_t n = 1; n > 0 || (n < 0 && errno == EINTR);) n = ::recv(source, ignored, sizeof ignored, 0);
-}
 
 }  // namespace
 
-Result<void> store_pages(int source, int criu_socket, std::string_view version) {
-  Exchange e(source, criu_socket, version);
-  while (!e.done()) {
-    pollfd p[2] = {{source, POLLIN, 0}, {criu_socket, POLLIN, 0}};
+Result<void> store_pages(int source, int criu_socket, std::string_view version,
+                         const std::function<Result<void>()>& when_whole) {
+  Exchange e(source, criu_socket, version, when_whole);
+  while (!e.whole() || !e.done()) {  // a source that cannot write would not read that it may end
+    pollfd p[2] = {{e.whole() ? -1 : source, POLLIN, 0}, {e.done() ? -1 : criu_socket, POLLIN, 0}};
     if (::poll(p, 2, -1) < 0 && errno != EINTR) return fail_sys(errno, "poll");
     if (p[1].revents) TRY(e.from_criu());
-    if (p[0].revents && !e.done()) TRY(e.from_source());
+    if (!p[0].revents) continue;
+    auto heard = e.from_source();
+    if (!heard && e.done()) return {};  // criu has all it wanted
+    TRY(heard);
   }
-  drain(source);
   return {};
 }
 

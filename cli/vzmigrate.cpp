@@ -123,8 +123,7 @@ Result<Job> parse(const Parsed& p) {
     const auto n = parse_u64(*most);
     if (!n || *n > migrate::kMostRounds)
       return fail(Code::usage, "--precopy takes 0 to {}, not '{}'", migrate::kMostRounds, printable(*most));
-    if (*n > 0 && (job.options.lazy || !job.options.online))
-      return fail(Code::usage, "--precopy goes with --online, and not with --lazy");
+    if (*n > 0 && !job.options.online) return fail(Code::usage, "--precopy goes with --online or --lazy");
     job.options.precopy = static_cast<unsigned>(*n);
   }
   if (const auto most = p.value("max-freeze")) {

@@ -12,6 +12,7 @@
 
 #include "base/strings.h"
 #include "migrate/changes.h"
+#include "migrate/memory_plan.h"
 #include "migrate/pace.h"
 #include "migrate/peer.h"
 #include "migrate/precopy.h"
@@ -28,7 +29,7 @@ using namespace vz;
 using namespace vz::migrate;
 
 namespace {
-HostFacts facts() { return {kProtocol, "0.1.0", "6.1.0", "x86_64", "4.2.1", "", {"sse", "avx"}}; }
+HostFacts facts() { return {kProtocol, "0.1.0", "6.1.0", "x86_64", "4.2.1", "", {"sse", "avx"}, ""}; }
 }  // namespace
 
 TEST_CASE("option strings split as a shell splits them") {
@@ -57,7 +58,7 @@ TEST_CASE("terms survive the wire, and lies are errors") {
   CHECK(o->live == offer.live);
   CHECK(o->used_kib == 5);
   CHECK(o->memory_kib == 7);
-  CHECK(o->lazy);
+  CHECK(o->pages);
   const auto landing = parse_landing(print(Landing{.root = "/vz/root/101", .until = 1700000000}));
   REQUIRE(landing);
   CHECK(landing->root == "/vz/root/101");
@@ -65,7 +66,7 @@ TEST_CASE("terms survive the wire, and lies are errors") {
   CHECK_FALSE(parse_landing("{\"root\":\"/\"}"));
   for (const char* bad :
        {"", "{}", "[]", "{\"ctid\":\"x\"}", "nonsense",
-        "{\"ctid\":0,\"conf\":\"\",\"live\":\"\",\"online\":true,\"lazy\":false,\"used_kib\":0,\"used_inodes\":0}"})
+        "{\"ctid\":0,\"conf\":\"\",\"live\":\"\",\"online\":true,\"pages\":false,\"used_kib\":0,\"used_inodes\":0}"})
     CHECK_FALSE(parse_offer(bad));
   CHECK_FALSE(parse_problems("{\"code\":1}"));
 }
@@ -73,13 +74,48 @@ TEST_CASE("terms survive the wire, and lies are errors") {
 TEST_CASE("the destination has memory for images and what is restored from them") {
   constexpr const char* kMeminfo = "MemTotal: 4000000 kB\nMemAvailable:    1024000 kB\nSwapFree:  102400 kB\n";
   Offer offer;
-  for (const auto& [mib, lazy, fits] : {std::tuple(550, false, true), std::tuple(551, false, false),
-                                        std::tuple(1100, true, true), std::tuple(1101, true, false)}) {
+  for (const auto& [mib, fits] : {std::pair(550, true), std::pair(551, false)}) {
     offer.memory_kib = static_cast<uint64_t>(mib) * 1024;
-    offer.lazy = lazy;
     CHECK(memory_problem(offer, kMeminfo).has_value() != fits);
   }
   CHECK(memory_problem(offer, "")->code == Code::no_space);
+}
+
+TEST_CASE("how memory moves: what is asked for, and what two hosts can do") {
+  constexpr uint64_t kMuch = 256u << 20;
+  const auto plan = [](const char* how, const MemoryFacts& facts) {
+    Options options{.online = true};
+    const std::string_view words = how;
+    options.lazy = words.find("lazy") != words.npos;
+    if (words.find("precopy") != words.npos) options.precopy = words.back() - '0';
+    const MemoryPlan p = plan_memory(options, facts);
+    return p.problem.empty()
+               ? fmt::format("{}{}{}", p.pages ? "pages " : "images ", p.follows ? "follow " : "", p.rounds)
+               : p.problem;
+  };
+  const MemoryFacts all{.bytes = kMuch}, little{.bytes = 1u << 20};
+  const MemoryFacts soft_dirty{.bytes = kMuch, .no_write_tracking = "W"},
+      no_fetching{.bytes = kMuch, .no_fetching = "F"};
+  const MemoryFacts tracker_only{.bytes = kMuch, .no_image_rounds = "I"};
+  const MemoryFacts nothing{.bytes = kMuch, .no_write_tracking = "W", .no_image_rounds = "I", .no_fetching = "F"};
+  CHECK(plan("", all) == "pages 10");
+  CHECK(plan("", tracker_only) == "pages 10");
+  CHECK(plan("", little) == "images 0");
+  CHECK(plan("", soft_dirty) == "images 10");
+  CHECK(plan("", no_fetching) == "images 10");
+  CHECK(plan("", nothing) == "images 0");
+  CHECK(plan("precopy 0", all) == "images 0");
+  CHECK(plan("precopy 3", little) == "pages 3");
+  CHECK(plan("precopy 3", soft_dirty) == "images 3");
+  CHECK(plan("precopy 3", nothing) == "--precopy: I");
+  CHECK(plan("lazy", all) == "pages follow 0");
+  CHECK(plan("lazy", soft_dirty) == "pages follow 0");
+  CHECK(plan("lazy precopy 2", all) == "pages follow 2");
+  CHECK(plan("lazy precopy 2", soft_dirty) == "--precopy: W");
+  CHECK(plan("lazy", no_fetching) == "--lazy: F");
+  CHECK(plan_memory({.lazy = false}, all).note.empty());
+  CHECK(plan_memory({.online = true}, nothing).note.find("copied in the freeze: I") != std::string::npos);
+  CHECK(plan_memory({.online = true}, no_fetching).note.find("waits for them: F") != std::string::npos);
 }
 
 TEST_CASE("a transfer keeps to its rate") {

@@ -1,5 +1,6 @@
 #include "migrate/page_flow.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -43,58 +44,99 @@ bool is_released(const runtime::Host& host, config::CtId id, const std::string& 
   return record && record->state == state::MoveState::released;
 }
 
-Result<void> pass_on(const runtime::Host& host, const runtime::Container& ct, const std::string& move, int connection,
-                     int daemon, std::string_view criu) {
-  ::setsid();
-  const auto passed = checkpoint::store_pages(connection, daemon, criu);
-  if (passed || !is_released(host, ct.id, move)) return passed;
-  log::error("CT {}: the source was lost before all of its memory was here ({}); it is killed", ct.id,
-             passed.error().text);
+// What the keeper tells, in this order.
+enum News : char { kConnected = 'c', kAllHere = 'w', kServed = 's' };
+
+Result<void> tell_news(int fd, News what) { return sys::write_all(fd, {reinterpret_cast<const char*>(&what), 1}); }
+
+Result<void> kill(const runtime::Container& ct) {
   TRY_AS(const cgroups::Group group, runtime::group_of(ct));
-  TRY(group.kill(10s));
-  return passed;
+  return group.kill(10s);
+}
+
+bool waited_for_end(int fd, int ms) {
+  pollfd p{fd, 0, 0};
+  return ::poll(&p, 1, ms) > 0;
+}
+
+Result<void> keep(const runtime::Host& host, const runtime::Container& ct, const std::string& move, int listener,
+                  int daemon, sys::UniqueFd news, std::string_view criu) {
+  sys::detach({listener, daemon, news.get()});
+  pollfd p{listener, POLLIN, 0};
+  const sys::UniqueFd connection(::poll(&p, 1, kConnectMs) > 0 ? ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)
+                                                               : -1);
+  if (!connection) return fail(Code::peer, "the connection for memory did not come");
+  TRY(tell_news(news.get(), kConnected));
+  const auto kept =
+      checkpoint::store_pages(connection.get(), daemon, criu, [&] { return tell_news(news.get(), kAllHere); });
+  if (kept) return tell_news(news.get(), kServed);
+  if (is_released(host, ct.id, move))
+    log::error("CT {}: part of its memory was lost on the way ({}); it is killed", ct.id, kept.error().text);
+  // A restore, too, would wait for ever for a page that does not come, and may not have begun yet.
+  news.reset();
+  do (void)kill(ct);
+  while (!waited_for_end(daemon, 100));
+  return kept;
 }
 
 }  // namespace
 
-Result<void> PageFlow::listen(const std::string& images) {
+Result<void> PageFlow::listen(const runtime::Host& host, const runtime::Container& ct, const std::string& move,
+                              const std::string& images) {
+  if (wanted()) return fail(Code::peer, "'pages' out of turn");
+  host_ = &host;
+  ct_ = &ct;
   images_ = images;
-  TRY_AS(const sockaddr_un address, address_in(images));
-  TRY_AS(listener_, make_socket());
-  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener_.get(), 1) != 0)
-    return fail_sys(errno, "listen for memory");
-  return {};
-}
-
-Result<void> PageFlow::begin(const runtime::Host& host, const runtime::Container& ct, const std::string& move) {
-  pollfd p{listener_.get(), POLLIN, 0};
-  const sys::UniqueFd connection(
-      ::poll(&p, 1, kConnectMs) > 0 ? ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC) : -1);
-  if (!connection) return fail(Code::peer, "the connection for memory did not come");
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_sys(errno, "socketpair");
-  sys::UniqueFd its(ends[0]);
-  const sys::UniqueFd ours(ends[1]);
   TRY_AS(const std::string program, checkpoint::criu_program(host));
   TRY_AS(const std::string criu, checkpoint::criu_version(program));
-  TRY(daemon_.start(host, images_, its.get(), ours.get()));
-  its.reset();  // its end here is when the daemon ends
+  TRY_AS(const sockaddr_un address, address_in(images));
+  TRY_AS(const sys::UniqueFd listener, make_socket());
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(listener.get(), 1) != 0)
+    return fail_sys(errno, "listen for memory");
+  int ends[2], news[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_sys(errno, "socketpair");
+  its_.reset(ends[0]);
+  ours_.reset(ends[1]);
+  if (::pipe2(news, O_CLOEXEC) != 0) return fail_sys(errno, "pipe");
+  news_.reset(news[0]);
+  sys::UniqueFd to_us(news[1]);
   TRY_AS(keeper_, sys::fork_process());
-  if (keeper_.pid == 0) ::_exit(pass_on(host, ct, move, connection.get(), ours.get(), criu) ? 0 : 1);
+  if (keeper_.pid != 0) return {};
+  its_.reset();  // what it says is heard until the daemon ends
+  ::_exit(keep(host, ct, move, listener.get(), ours_.get(), std::move(to_us), criu) ? 0 : 1);
+}
+
+// The keeper's next word must be WHAT.
+Result<void> PageFlow::hear(char what, int patience_ms) {
+  pollfd p{news_.get(), POLLIN, 0};
+  while (::poll(&p, 1, patience_ms) < 0 && errno == EINTR) {
+  }
+  char got = 0;
+  if (p.revents && ::read(news_.get(), &got, 1) == 1 && got == what) return {};
+  return fail(Code::peer, "its memory does not come");
+}
+
+Result<void> PageFlow::begin() {
+  TRY(hear(kConnected, kConnectMs));
+  if (waited_for_end(news_.get(), 0)) return fail(Code::peer, "its memory does not come");
+  TRY(daemon_.start(*host_, images_, its_.get(), ours_.get()));
+  its_.reset();
+  ours_.reset();
   return {};
 }
 
+Result<void> PageFlow::await_whole() { return hear(kAllHere, -1); }
+
 Result<void> PageFlow::finish() {
-  pollfd p[2] = {{daemon_.pidfd(), POLLIN, 0}, {keeper_.pidfd.get(), POLLIN, 0}};
-  while (::poll(p, 2, -1) < 0 && errno == EINTR) {
-  }
-  if (!p[0].revents) {
-    TRY_AS(const sys::ExitStatus kept, sys::wait_child(keeper_.pid));
-    if (!kept.ok()) {
-      TRY(checkpoint::end_lazy_pages(images_));  // of a CT that was killed
-      return fail(Code::peer, "memory does not come any more ({})", kept.text());
-    }
+  char got = 0;
+  while (got != kServed) {
+    const ssize_t n = ::read(news_.get(), &got, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 1) continue;
+    TRY(kill(*ct_));  // first: without the daemon it would read zeroes
+    TRY(checkpoint::end_lazy_pages(images_));
+    return fail(Code::peer, "part of its memory was lost");
   }
   return daemon_.finish();
 }
@@ -104,7 +146,8 @@ Result<void> connect_pages(const std::string& images) {
   TRY_AS(const sys::UniqueFd socket, make_socket());
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return fail_sys(errno, "connect to the receiver");
-  return pump({0, 1}, {socket.get(), socket.get()});
+  (void)pump({0, 1}, {socket.get(), socket.get()});  // whether it was all is the store's to say
+  return {};
 }
 
 }  // namespace vz::migrate

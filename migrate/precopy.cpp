@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <chrono>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -12,6 +14,7 @@
 #include "checkpoint/pre_dump.h"
 #include "migrate/image_sender.h"
 #include "migrate/pace.h"
+#include "migrate/progress.h"
 #include "migrate/pulse.h"
 #include "migrate/rounds.h"
 #include "sys/files.h"
@@ -45,25 +48,54 @@ std::string account(const std::vector<Round>& done) {
   return out;
 }
 
+// Whether all of them are there.
+Result<bool> copy_in_rounds(unsigned most, const std::function<Result<uint64_t>(unsigned number)>& copy) {
+  std::vector<Round> done;
+  while (another_round(done, most)) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto copied = copy(static_cast<unsigned>(done.size() + 1));
+    if (!copied && copied.error().code != Code::checkpoint_failed) return copied.error();
+    if (!copied) log::warn("memory is copied in the freeze: {}", copied.error().text);
+    if (!copied) return false;
+    done.push_back({*copied, std::chrono::steady_clock::now() - begin});
+  }
+  log::info("Memory copied beforehand, in MiB: {}", account(done));
+  return true;
+}
+
 }  // namespace
 
 Result<std::string> copy_memory(const Wire& wire, const runtime::Host& host, const runtime::Container& ct,
                                 const std::string& images, unsigned most, uint64_t bytes_per_second) {
-  std::vector<Round> done;
-  while (another_round(done, most)) {
-    const auto begin = std::chrono::steady_clock::now();
-    const auto number = static_cast<unsigned>(done.size() + 1);
-    const auto copied = copy_round(wire, host, ct, images, number, bytes_per_second);
-    if (!copied && copied.error().code != Code::checkpoint_failed) return copied.error();
-    if (!copied) {
-      log::warn("memory is copied in the freeze: {}", copied.error().text);
-      TRY(wire.ask("round", "0", "taken"));
-      return std::string();
-    }
-    done.push_back({*copied, std::chrono::steady_clock::now() - begin});
-  }
-  log::info("Memory copied beforehand, in MiB: {}", account(done));
-  return std::to_string(done.size());
+  unsigned last = 0;
+  TRY_AS(const bool copied, copy_in_rounds(most, [&](unsigned number) {
+           last = number;
+           return copy_round(wire, host, ct, images, number, bytes_per_second);
+         }));
+  if (copied) return std::to_string(last);
+  TRY(wire.ask("round", "0", "taken"));
+  return std::string();
+}
+
+Result<void> copy_pages(const Wire& wire, const runtime::Container& ct, checkpoint::EarlyPages& early, int channel,
+                        unsigned most, uint64_t bytes_per_second, uint64_t total) {
+  TRY_AS(const cgroups::Group group, runtime::group_of(ct));
+  TRY(copy_in_rounds(most, [&](unsigned number) -> Result<uint64_t> {
+    Progress progress;
+    TRY(progress.begin(fmt::format("Memory, round {}", number), std::exchange(total, 0)));
+    Pace pace(bytes_per_second);
+    uint64_t sum = 0, bytes = 0;
+    TRY(keeping_alive(wire, [&]() -> Result<void> {
+      TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));
+      TRY_AS(bytes, early.send_round(tasks, channel, [&](size_t some) {
+        progress.report(sum += some);
+        pace.spend(some);
+      }));
+      return {};
+    }));
+    return bytes;
+  }));
+  return {};
 }
 
 bool valid_image_name(std::string_view name) {

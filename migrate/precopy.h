@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "checkpoint/early_pages.h"
 #include "migrate/wire.h"
 #include "runtime/container.h"
 
@@ -17,6 +18,10 @@ namespace vz::migrate {
 // Errors are those of the wire.
 Result<std::string> copy_memory(const Wire& wire, const runtime::Host& host, const runtime::Container& ct,
                                 const std::string& images, unsigned most, uint64_t bytes_per_second);
+
+// The same to a page store at the other end of CHANNEL. EARLY knows what is there.
+Result<void> copy_pages(const Wire& wire, const runtime::Container& ct, checkpoint::EarlyPages& early, int channel,
+                        unsigned most, uint64_t bytes_per_second, uint64_t total);
 
 // The destination's part: "round NUMBER", after its images; 0: all of them are worthless.
 Result<void> take_round(const std::string& images, const std::string& number);

@@ -45,7 +45,8 @@ struct Reception {
   std::string move{};     // its name; empty: nothing was begun
   std::string images{};   // directory of what "image" brings
   bool released = false;  // it is ours now
-  PageFlow pages{};       // --lazy
+  PageFlow pages{};       // its memory, where it goes to a page store
+  bool follows = false;   // it runs before all of that is here
   Watchdog watchdog{};
 };
 
@@ -111,8 +112,6 @@ std::vector<Problem> check(const Reception& r) {
   if (const auto limits = r.ct.limits(); !limits) problems.push_back({limits.error().code, limits.error().text});
   if (const auto memory = memory_problem(*r.offer, sys::read_file("/proc/meminfo").value_or("")))
     problems.push_back(*memory);
-  if (const std::string why = checkpoint::cannot_fetch_pages(); r.offer->lazy && !why.empty())
-    problems.push_back({Code::unsupported, "--lazy: " + why});
   return problems;
 }
 
@@ -290,7 +289,7 @@ Result<void> feed(const Reception& r) {
 Result<void> on_restore(Reception& r) {
   const std::string fifo = fmt::format("{}/{}", r.images, checkpoint::kFirstImage);
   if (::mkfifo(fifo.c_str(), 0644) != 0) return fail_sys(errno, "make '{}'", fifo);
-  if (r.pages.wanted()) TRY(r.pages.begin(r.host, r.ct, r.move));
+  if (r.pages.wanted()) TRY(r.pages.begin());
   Beside feeder;
   TRY(feeder.begin([&](int) { return feed(r); }));
   checkpoint::RestoreOptions options{
@@ -298,6 +297,7 @@ Result<void> on_restore(Reception& r) {
   options.before_release = [&]() -> Result<void> {
     TRY(feeder.finish());
     at(r.host, "restored");
+    if (r.pages.wanted() && !r.follows) TRY(r.pages.await_whole());
     TRY(r.wire.send("ready"));
     TRY(r.wire.wait(kSilence));
     TRY(r.wire.expect("commit"));
@@ -349,8 +349,9 @@ Result<void> on_message(Reception& r, const Message& m) {
     TRY(take_round(r.images, m.body));
     return r.wire.send("taken");
   }
-  if (m.verb == "lazy") {
-    TRY(r.pages.listen(r.images));
+  if (m.verb == "pages") {
+    r.follows = m.body == "follow";
+    TRY(r.pages.listen(r.host, r.ct, r.move, r.images));
     return r.wire.send("listening");
   }
   if (m.verb == "restore") return on_restore(r);

@@ -19,6 +19,7 @@
 #include "migrate/events.h"
 #include "migrate/image_sender.h"
 #include "migrate/leaving.h"
+#include "migrate/memory_plan.h"
 #include "migrate/migrate.h"
 #include "migrate/precopy.h"
 #include "migrate/progress.h"
@@ -60,8 +61,11 @@ struct Departure {
   Directories directories{};                                          // as they were then
   ChangeWatch watch{};                                                // since then
   uint64_t to_copy{};                                                 // bytes of the private area; 0: copied once
+  MemoryPlan plan{};                                                  // for its memory
   uint64_t to_dump{};                                                 // bytes of memory, when it was offered
   std::string copied{};                                               // memory: the last round's name
+  sys::UniqueFd channel{};                                            // memory: to the page store
+  checkpoint::EarlyPages early{};                                     // memory: what is there
   net::Hold hold{};                                                   // packets that come in the freeze
 };
 
@@ -71,15 +75,12 @@ Result<Offer> make_offer(Departure& m) {
   offer.conf = m.ct.file.text();
   offer.live = m.live.file.text();
   offer.online = m.options.online;
-  offer.lazy = m.options.lazy;
+  offer.pages = m.plan.pages;
   TRY_AS(storage::DiskUsage used, storage::usage(m.ct.area), "disk usage");
   offer.used_kib = used.space_kib;
   offer.used_inodes = used.inodes;
   m.to_copy = used.space_kib * 1024;
-  if (m.options.online) {
-    TRY_AS(m.to_dump, checkpoint::dumpable_memory(m.ct));
-    offer.memory_kib = m.to_dump / 1024;
-  }
+  offer.memory_kib = m.to_dump / 1024;
   return offer;
 }
 
@@ -90,6 +91,17 @@ Result<void> report(const std::vector<Problem>& problems) {
     log::error("Error: {}", p.text);
   }
   return Error::make(problems.front().code, "the checks failed, nothing was changed");
+}
+
+Result<void> make_plan(Departure& m, const HostFacts& there) {
+  if (!m.options.online) return {};
+  TRY_AS(m.to_dump, checkpoint::dumpable_memory(m.ct));
+  MemoryFacts facts{.bytes = m.to_dump, .no_fetching = there.no_fetching};
+  facts.no_write_tracking = checkpoint::cannot_track_writes();
+  facts.no_keeping = checkpoint::cannot_keep_pages();
+  if (m.to_dump >= kLittleMemory || m.options.precopy) facts.no_image_rounds = checkpoint::cannot_track_memory(m.host);
+  m.plan = plan_memory(m.options, facts);
+  return {};
 }
 
 // Everything that can be known beforehand, in one go.
@@ -107,11 +119,8 @@ Result<void> check(Departure& m) {
     TRY_AS(auto in_the_way, checkpoint::obstacles(m.host, m.ct));
     for (const checkpoint::Obstacle& o : in_the_way) problems.push_back({Code::checkpoint_failed, text(o)});
   }
-  if (const std::string why = checkpoint::cannot_keep_pages(); m.options.lazy && !why.empty())
-    problems.push_back({Code::unsupported, "--lazy: " + why});
-  if (m.options.online && m.options.precopy.value_or(0) > 0)
-    if (const std::string why = checkpoint::cannot_track_memory(m.host); !why.empty())
-      problems.push_back({Code::unsupported, "--precopy: " + why});
+  TRY(make_plan(m, facts));
+  if (!m.plan.problem.empty()) problems.push_back({Code::unsupported, m.plan.problem});
   TRY_AS(Offer offer, make_offer(m));
   TRY_AS(std::string verdict, m.peer.wire().ask("offer", print(offer), "verdict"));
   TRY_AS(std::vector<Problem> theirs, parse_problems(verdict));
@@ -229,13 +238,15 @@ void hold_packets(Departure& m) {
     log::detail("packets that come in the freeze are lost: {}", hold.error().text);
 }
 
-// --lazy: sends the memory, from before the restore, which needs some, to when the last page is over. A process of
-// its own, on record: if this one dies the memory of a CT that runs there must still be had.
-Result<void> serve_memory(const Departure& m, const std::string& images, int channel, Beside& server) {
+// To the page store: the memory that is not there yet, from before the restore, which needs some, to when the last page
+// is over. A process of its own, on record: if this one dies the memory of a CT that runs there must still be had.
+Result<void> serve_memory(Departure& m, const std::string& images, Beside& server) {
   TRY_AS(const cgroups::Group group, runtime::group_of(m.ct));
   TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));
-  server.outlive_caller();
-  TRY(server.begin([&](int) { return checkpoint::send_memory(channel, tasks); }));
+  TRY_AS(const checkpoint::Contents contents, m.early.rest(tasks));
+  if (m.plan.follows) server.outlive_caller();
+  TRY(server.begin([&](int) { return checkpoint::send_memory(m.channel.get(), tasks, contents); }));
+  m.channel.reset();  // the store must see when the server ends
   return checkpoint::note_lazy_pages(images, server.pid());
 }
 
@@ -257,14 +268,9 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
   ImageSender sender(m.peer.wire(), images);
   timespec frozen_at{};
   Beside copy, send, memory;
-  sys::UniqueFd channel;  // for memory
-  checkpoint::DumpOptions options{.dir = images, .parent = m.copied, .leave_memory = m.options.lazy};
+  checkpoint::DumpOptions options{.dir = images, .parent = m.copied, .leave_memory = m.plan.pages};
   options.when_prepared = [&]() -> Result<void> {
     TRY(sender.send_all());
-    if (m.options.lazy) {
-      TRY(m.peer.wire().ask("lazy", "", "listening"));
-      TRY_AS(channel, m.peer.open_channel(fmt::format("vzmigrate pages {} {}", m.ct.id, m.move)));
-    }
     TRY(m.peer.wire().send("restore"));
     at(m.host, "dump-prepared");
     return send.begin([&](int enough) { return sender.follow(enough); });
@@ -287,9 +293,9 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
     if (checkpoint::made_links(images)) TRY(copy_changes(m, frozen_at));
     at(m.host, "sent");
     m.times.begin("Undump + Resume", true);
-    if (m.options.lazy) TRY(serve_memory(m, images, channel.get(), memory));
+    if (m.plan.pages) TRY(serve_memory(m, images, memory));
     TRY(hand_over_frozen(m));
-    if (m.options.lazy) {
+    if (m.plan.follows) {
       m.times.begin("Memory", false);
       m.memory = memory.finish();
     }
@@ -303,19 +309,19 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
   return record && record->state == state::MoveState::gone ? Result<void>() : dumped;  // criu may mind the kill
 }
 
-// Not for --lazy, whose memory comes afterwards; nor for so little that it would take longer.
+Result<void> open_page_store(Departure& m) {
+  TRY(m.peer.wire().ask("pages", m.plan.follows ? "follow" : "first", "listening"));
+  TRY_AS(m.channel, m.peer.open_channel(fmt::format("vzmigrate pages {} {}", m.ct.id, m.move)));
+  return {};
+}
+
 Result<void> copy_memory_beforehand(Departure& m, const std::string& images) {
-  const unsigned most = m.options.precopy.value_or(kMostRounds);
-  if (m.options.lazy || most == 0) return {};
-  if (!m.options.precopy) {
-    if (m.to_dump < kLittleMemory) return {};
-    if (const std::string why = checkpoint::cannot_track_memory(m.host); !why.empty()) {
-      log::info("{} MiB of memory are copied in the freeze: {}; --lazy would not wait for them", m.to_dump >> 20, why);
-      return {};
-    }
-  }
+  if (m.plan.pages) TRY(open_page_store(m));
+  if (m.plan.rounds == 0) return {};
   m.times.begin("Memory, beforehand", false);
-  TRY_AS(m.copied, copy_memory(m.peer.wire(), m.host, m.ct, images, most, m.options.bwlimit));
+  const uint64_t rate = m.options.bwlimit;
+  if (m.plan.pages) return copy_pages(m.peer.wire(), m.ct, m.early, m.channel.get(), m.plan.rounds, rate, m.to_dump);
+  TRY_AS(m.copied, copy_memory(m.peer.wire(), m.host, m.ct, images, m.plan.rounds, rate));
   return {};
 }
 
@@ -327,6 +333,7 @@ Result<void> move_running(Departure& m) {
   TRY(copy_round(m));
   const std::string images = images_dir(m.host, m.ct.id);
   TRY(make_images_dir(images));
+  if (!m.plan.note.empty()) log::info("{}", m.plan.note);
   TRY(copy_memory_beforehand(m, images));
   at(m.host, "memory-copied");
   log::info("Live migration stage: suspending, moving, resuming");

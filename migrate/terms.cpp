@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "checkpoint/criu.h"
+#include "checkpoint/lazy_pages.h"
 #include "migrate/wire.h"
 #include "sys/files.h"
 
@@ -40,7 +41,8 @@ std::string print(const HostFacts& f) {
                      {"machine", f.machine},
                      {"criu", f.criu},
                      {"criu_problem", f.criu_problem},
-                     {"cpu_flags", f.cpu_flags}});
+                     {"cpu_flags", f.cpu_flags},
+                     {"no_fetching", f.no_fetching}});
 }
 
 Result<HostFacts> parse_facts(std::string_view text) {
@@ -52,6 +54,7 @@ Result<HostFacts> parse_facts(std::string_view text) {
     f.criu = j.at("criu").get<std::string>();
     f.criu_problem = j.at("criu_problem").get<std::string>();
     f.cpu_flags = j.at("cpu_flags").get<std::set<std::string>>();
+    f.no_fetching = printable(j.at("no_fetching").get<std::string>());
   });
 }
 
@@ -69,6 +72,7 @@ HostFacts own_facts(const runtime::Host& host) {
   f.machine = u.machine;
   const std::string flags = flags_line(sys::read_file("/proc/cpuinfo").value_or(""));
   for (const std::string_view w : words(flags)) f.cpu_flags.emplace(w);
+  f.no_fetching = checkpoint::cannot_fetch_pages();
   return f;
 }
 
@@ -77,7 +81,7 @@ std::string print(const Offer& o) {
                      {"conf", o.conf},
                      {"live", o.live},
                      {"online", o.online},
-                     {"lazy", o.lazy},
+                     {"pages", o.pages},
                      {"used_kib", o.used_kib},
                      {"used_inodes", o.used_inodes},
                      {"memory_kib", o.memory_kib}});
@@ -89,7 +93,7 @@ Result<Offer> parse_offer(std::string_view text) {
            o.conf = j.at("conf").get<std::string>();
            o.live = j.at("live").get<std::string>();
            o.online = j.at("online").get<bool>();
-           o.lazy = j.at("lazy").get<bool>();
+           o.pages = j.at("pages").get<bool>();
            o.used_kib = j.at("used_kib").get<uint64_t>();
            o.used_inodes = j.at("used_inodes").get<uint64_t>();
            o.memory_kib = j.at("memory_kib").get<uint64_t>();
@@ -157,15 +161,15 @@ std::vector<Problem> compare(const HostFacts& source, const HostFacts& destinati
   return out;
 }
 
-// Images and what is restored from them are there at the same time, but for --lazy.
+// Images, or a page store, and what is restored from them are there at the same time.
 std::optional<Problem> memory_problem(const Offer& offer, std::string_view meminfo) {
-  const uint64_t needed = offer.memory_kib / 1024 * (offer.lazy ? 1 : 2);
+  const uint64_t needed = offer.memory_kib / 1024 * 2;
   const uint64_t free =
       (find_number(meminfo, "MemAvailable:").value_or(0) + find_number(meminfo, "SwapFree:").value_or(0)) / 1024;
   if (needed <= free) return std::nullopt;
-  return Problem{Code::no_space,
-                 fmt::format("the destination has {} MiB of memory free, {} are needed to take its memory over{}", free,
-                             needed, offer.lazy ? "" : " (--lazy needs half)")};
+  return Problem{
+      Code::no_space,
+      fmt::format("the destination has {} MiB of memory free, {} are needed to take its memory over", free, needed)};
 }
 
 }  // namespace vz::migrate

@@ -22,6 +22,7 @@ struct HostFacts {
   std::string criu;                     // version; empty: none that works, and why in criu_problem
   std::string criu_problem;
   std::set<std::string> cpu_flags;
+  std::string no_fetching;  // checkpoint::cannot_fetch_pages()
 };
 std::string print(const HostFacts& facts);
 Result<HostFacts> parse_facts(std::string_view json);
@@ -33,7 +34,7 @@ struct Offer {
   std::string conf;  // text of CTID.conf
   std::string live;  // the same as it runs: with what was set without --save
   bool online = false;
-  bool lazy = false;                       // its memory follows it
+  bool pages = false;                      // its memory goes to a page store
   uint64_t used_kib = 0, used_inodes = 0;  // of the private area
   uint64_t memory_kib = 0;                 // online: what its processes have of their own
 };

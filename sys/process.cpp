@@ -205,6 +205,20 @@ Result<Forked> start(const Program& program) {
   return std::move(s.child);
 }
 
+void detach(std::vector<int> kept) {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR);
+  for (int fd = 0; fd < 3; ++fd) (void)::dup2(null, fd);
+  std::sort(kept.begin(), kept.end());
+  unsigned from = 3;
+  for (const int fd : kept) {
+    const auto next = static_cast<unsigned>(fd);
+    if (next > from) (void)::close_range(from, next - 1, 0);
+    from = next + 1;
+  }
+  (void)::close_range(from, ~0u, 0);
+}
+
 void forget_callers_limits() {
   constexpr rlim_t kOpenFiles = 1024;
   ::umask(022);

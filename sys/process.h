@@ -43,6 +43,9 @@ struct Forked {
   UniqueFd pidfd;
 };
 Result<Forked> fork_process();
+// For a child that may outlive its caller: leaves it the session, the terminal and all descriptors but KEPT (above 2).
+// Its ssh would stay connected otherwise, its locks held, and a script that reads its output would wait.
+void detach(std::vector<int> kept);
 // This process gets what a fresh machine gives, whatever shell it comes from: the first process's resource limits and
 // CPUs, the usual priority. Before it enters a user namespace, which may not raise anything.
 void forget_callers_limits();

@@ -4,7 +4,7 @@
 # next move works.
 #
 #   handover_test.sh [STEP [FAULT]]     only these; VESSEL_STEPS="...", VESSEL_FAULTS="...": several; VESSEL_TABLE=FILE: the
-#                                       results as a table
+#                                       results as a table; VESSEL_HOW="...": options of the move in place of --online
 #
 # The faults are told in docs/handover.md.
 . "$(dirname "$0")/lib.sh"
@@ -13,6 +13,7 @@ lab_up alpha beta client
 address=10.77.0.50
 only_steps=${1-${VESSEL_STEPS-}} only_fault=${2-}
 read -ra faults <<<"${VESSEL_FAULTS:-here source destination criu-source criu-destination ssh cut cut-out cut-in slow lossy disk-source disk-destination}"
+read -ra how <<<"${VESSEL_HOW:---online}"
 source=alpha destination=beta
 
 # Disks that can be filled: one for what the host notes (records, locks, configurations), one for private areas.
@@ -50,6 +51,7 @@ n=0
 while :; do n=$((n + 1)); echo $n > /root/count.new; mv /root/count.new /root/count; sleep 0.05; done
 END
 count_in_guest alpha
+[ -z "${VESSEL_MIB-}" ] || start_memory_probe alpha 101 "$VESSEL_MIB"
 
 # kill_like HOST REGEX: whatever has such a command line; false when nothing has.
 kill_like() {
@@ -91,6 +93,7 @@ apply() {
     criu-source) kill_like $source 'criu (dump|restore) ' ;;
     criu-destination) kill_like $destination 'criu (dump|restore) ' ;;
     ssh) kill_like $source '^ssh -o' ;;
+    page-path) kill_like $destination '^vzmigrate pages' ;;
     cut) drop_packets "" input output ;;
     cut-out) drop_packets "" output ;;
     cut-in) drop_packets "" input ;;
@@ -129,7 +132,7 @@ one() {
   host=${!side}
   before=$(count $source)
   on "$host" sh -c "mkdir -p /run/vz; echo $name $([ $fault = here ] && echo kill || echo pause) > /run/vz/fault"
-  on $source vzmigrate --online $destination 101 > "$scratch/move" 2>&1 &
+  on $source vzmigrate "${how[@]}" $destination 101 > "$scratch/move" 2>&1 &
   mover=$!
   result=
   eventually 20 reached "$host"
@@ -165,6 +168,7 @@ one() {
     count_in_guest $source
   else
     goes_on "$before"
+    [ -z "${VESSEL_MIB-}" ] || assert_right $source 101
   fi
   eventually 40 is_clean $destination --all
   assert_eq "$(on $source ls /var/lib/vz/moves)" "" "records on the host that has it"
@@ -187,7 +191,7 @@ while read -r side name what; do
 done < <(on alpha vzmigrate steps)
 
 step "and then it moves as ever"
-on $source vzmigrate --online $destination 101 > /dev/null
+on $source vzmigrate "${how[@]}" $destination 101 > /dev/null
 on $destination vzctl --quiet stop 101 --fast
 on $destination vzctl --quiet destroy 101
 assert_clean alpha --all
