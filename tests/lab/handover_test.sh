@@ -14,6 +14,7 @@ address=10.77.0.50
 only_steps=${1-${VESSEL_STEPS-}} only_fault=${2-}
 read -ra faults <<<"${VESSEL_FAULTS:-here source destination criu-source criu-destination ssh cut cut-out cut-in slow lossy disk-source disk-destination}"
 read -ra how <<<"${VESSEL_HOW:---online}"
+[ -z "${VESSEL_HOW-}" ] || allow_pages alpha beta
 source=alpha destination=beta
 
 # Disks that can be filled: one for what the host notes (records, locks, configurations), one for private areas.

@@ -80,18 +80,24 @@ assert_right() {
   assert_eq "$(on "$1" vzctl exec "$2" cat /root/checked | cut -d' ' -f2)" 0 "wrong numbers in its memory"
 }
 
-# What a page store and its source need of a host, for the duration of the script. Host-wide: in the hosts of a lab these settings are
-# those of this machine.
-page_settings=(/proc/sys/vm/unprivileged_userfaultfd /proc/sys/fs/pipe-user-pages-soft)
+# allow_pages HOST...: what a page store and its source need of a host, for the duration of the script. The hosts of a lab have the
+# settings of this machine.
+page_settings="vm.unprivileged_userfaultfd fs.pipe-user-pages-soft"
 allow_pages() {
-  [ -e "${page_settings[0]}" ] || skip "this kernel has no userfaultfd"
-  settings_before=("$(<"${page_settings[0]}")" "$(<"${page_settings[1]}")")
-  trap 'status=$?; put_settings "${settings_before[@]}"; lab_finish $status' EXIT
+  on "$1" test -e /proc/sys/vm/unprivileged_userfaultfd || skip "this kernel has no userfaultfd"
+  page_hosts=("$@")
+  # shellcheck disable=SC2086
+  [ "${VESSEL_BED:-lab}" = vm ] || trap 'status=$?; put_settings '"$(sysctl -n $page_settings | xargs)"'; lab_finish $status' EXIT
   put_settings 1 0
 }
-put_settings() { echo "$1" > "${page_settings[0]}" && echo "$2" > "${page_settings[1]}"; }
-# Whether the kernel tells which memory is written by userfaultfd(2).
-tracks_writes() { [ "$(uname -r | awk -F. '{ print $1 * 100 + $2 }')" -ge 607 ]; }
+# put_settings FAULTS PIPES
+put_settings() {
+  local host set=(sysctl -qw vm.unprivileged_userfaultfd="$1" fs.pipe-user-pages-soft="$2")
+  [ "${VESSEL_BED:-lab}" = vm ] || { "${set[@]}" && return; }
+  for host in "${page_hosts[@]}"; do on "$host" "${set[@]}"; done
+}
+# Whether HOST's kernel tells which memory is written by userfaultfd(2).
+tracks_writes() { [ "$(on "$1" uname -r | awk -F. '{ print $1 * 100 + $2 }')" -ge 607 ]; }
 
 # The seconds of the freeze in what vzmigrate --times printed.
 frozen() { sed -n 's/ *Total suspended time: *//p' <<<"$1"; }
