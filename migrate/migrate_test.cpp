@@ -142,6 +142,18 @@ TEST_CASE("rounds of memory end when they do not pay") {
   CHECK_FALSE(another_round(std::vector<Round>{{0, 0s}}, 10));
 }
 
+TEST_CASE("rounds of memory tell what the freeze has left to copy") {
+  using namespace std::chrono_literals;
+  constexpr uint64_t kMiB = 1u << 20;
+  CHECK_FALSE(outlook({}));
+  CHECK_FALSE(outlook(std::vector<Round>{{1024 * kMiB, 10s}}));
+  CHECK_FALSE(outlook(std::vector<Round>{{0, 0s}, {0, 0s}}));
+  const auto next = outlook(std::vector<Round>{{1024 * kMiB, 8s}, {160 * kMiB, 2s}});
+  REQUIRE(next);
+  CHECK(next->written_per_second == 20.0 * kMiB);
+  CHECK(next->left.count() == 2.0 * 20 / 128);
+}
+
 TEST_CASE("rounds of memory on the destination: each the parent of the next") {
   for (const char* good : {"pages-1.img", "1/pages-1.img", "10/inventory.img"}) CHECK(valid_image_name(good));
   for (const char* bad : {"", ".", "..", "a/b", "/x", "1/", "1/.x", "1/2/x", "0/x", "01/x", "11/x", "../x", "1//x"})

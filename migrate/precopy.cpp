@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/pre_dump.h"
+#include "migrate/events.h"
 #include "migrate/image_sender.h"
 #include "migrate/pace.h"
 #include "migrate/progress.h"
@@ -25,7 +26,7 @@ namespace {
 
 std::string parent_of(unsigned number) { return number > 1 ? fmt::format("../{}", number - 1) : ""; }
 
-double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+double mib(double bytes) { return bytes / (1 << 20); }
 
 Result<uint64_t> copy_round(const Wire& wire, const runtime::Host& host, const runtime::Container& ct,
                             const std::string& images, unsigned number, uint64_t bytes_per_second) {
@@ -42,16 +43,34 @@ Result<uint64_t> copy_round(const Wire& wire, const runtime::Host& host, const r
   return bytes;
 }
 
-std::string account(const std::vector<Round>& done) {
-  std::string out;
-  for (const Round& r : done) out += fmt::format("{}{:.1f}", out.empty() ? "" : ", ", mib(r.bytes));
-  return out;
+Result<void> give_account(const std::vector<Round>& done, const RoundLimits& limits) {
+  std::string text;
+  Json event{{"rounds", Json::array()}};
+  for (const Round& r : done) {
+    text += fmt::format("{}{:.1f}", text.empty() ? "" : ", ", mib(static_cast<double>(r.bytes)));
+    event["rounds"].push_back(r.bytes);
+  }
+  // The freeze does not keep to a rate: what it could do then is not known.
+  std::optional<Outlook> next;
+  if (limits.bytes_per_second == 0) next = outlook(done);
+  if (next) {
+    const double left = next->left.count();
+    text +=
+        fmt::format("; {:.1f} a second are written, {:.2f} s of copying are left", mib(next->written_per_second), left);
+    event["written_per_second"] = static_cast<uint64_t>(next->written_per_second);
+    event["left_seconds"] = left;
+  }
+  log::info("Memory copied beforehand, in MiB: {}", text);
+  tell("memory", event);
+  if (next && limits.longest_freeze && next->left > *limits.longest_freeze)
+    return fail(Code::timeout, "what is left would take {:.2f} s", next->left.count());
+  return {};
 }
 
 // Whether all of them are there.
-Result<bool> copy_in_rounds(unsigned most, const std::function<Result<uint64_t>(unsigned number)>& copy) {
+Result<bool> copy_in_rounds(const RoundLimits& limits, const std::function<Result<uint64_t>(unsigned number)>& copy) {
   std::vector<Round> done;
-  while (another_round(done, most)) {
+  while (another_round(done, limits.most)) {
     const auto begin = std::chrono::steady_clock::now();
     const auto copied = copy(static_cast<unsigned>(done.size() + 1));
     if (!copied && copied.error().code != Code::checkpoint_failed) return copied.error();
@@ -59,18 +78,18 @@ Result<bool> copy_in_rounds(unsigned most, const std::function<Result<uint64_t>(
     if (!copied) return false;
     done.push_back({*copied, std::chrono::steady_clock::now() - begin});
   }
-  log::info("Memory copied beforehand, in MiB: {}", account(done));
+  TRY(give_account(done, limits));
   return true;
 }
 
 }  // namespace
 
 Result<std::string> copy_memory(const Wire& wire, const runtime::Host& host, const runtime::Container& ct,
-                                const std::string& images, unsigned most, uint64_t bytes_per_second) {
+                                const std::string& images, const RoundLimits& limits) {
   unsigned last = 0;
-  TRY_AS(const bool copied, copy_in_rounds(most, [&](unsigned number) {
+  TRY_AS(const bool copied, copy_in_rounds(limits, [&](unsigned number) {
            last = number;
-           return copy_round(wire, host, ct, images, number, bytes_per_second);
+           return copy_round(wire, host, ct, images, number, limits.bytes_per_second);
          }));
   if (copied) return std::to_string(last);
   TRY(wire.ask("round", "0", "taken"));
@@ -78,12 +97,12 @@ Result<std::string> copy_memory(const Wire& wire, const runtime::Host& host, con
 }
 
 Result<void> copy_pages(const Wire& wire, const runtime::Container& ct, checkpoint::EarlyPages& early, int channel,
-                        unsigned most, uint64_t bytes_per_second, uint64_t total) {
+                        const RoundLimits& limits, uint64_t total) {
   TRY_AS(const cgroups::Group group, runtime::group_of(ct));
-  TRY(copy_in_rounds(most, [&](unsigned number) -> Result<uint64_t> {
+  TRY(copy_in_rounds(limits, [&](unsigned number) -> Result<uint64_t> {
     Progress progress;
     TRY(progress.begin(fmt::format("Memory, round {}", number), std::exchange(total, 0)));
-    Pace pace(bytes_per_second);
+    Pace pace(limits.bytes_per_second);
     uint64_t sum = 0, bytes = 0;
     TRY(keeping_alive(wire, [&]() -> Result<void> {
       TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));

@@ -27,4 +27,17 @@ bool another_round(std::span<const Round> done, unsigned most) {
   return done.size() < 2 || last < kNoSmaller * static_cast<double>(done[done.size() - 2].bytes);
 }
 
+std::optional<Outlook> outlook(std::span<const Round> done) {
+  if (done.size() < 2) return std::nullopt;
+  double bytes = 0, seconds = 0;  // in a round comes what was written in the one before
+  for (size_t i = 1; i < done.size(); ++i) {
+    bytes += static_cast<double>(done[i].bytes);
+    seconds += done[i - 1].took.count();
+  }
+  const double rate = bytes_per_second(done);
+  if (rate <= 0 || seconds <= 0) return std::nullopt;
+  const double written = bytes / seconds;
+  return Outlook{written, done.back().took * (written / rate)};
+}
+
 }  // namespace vz::migrate

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace vz::migrate {
@@ -20,5 +21,13 @@ constexpr uint64_t kLittleMemory = 32u << 20;
 // over within a moment at the rate seen so far: the freeze has about as much to copy. Nor when rounds get no smaller:
 // the guest writes as fast as it is copied.
 bool another_round(std::span<const Round> done, unsigned most);
+
+// What DONE, two rounds or more, tell: how many bytes the guest writes a second, and how long it takes to copy what it
+// writes during such a round as the last one, which is what the freeze has left to copy.
+struct Outlook {
+  double written_per_second = 0;
+  std::chrono::duration<double> left{};
+};
+std::optional<Outlook> outlook(std::span<const Round> done);
 
 }  // namespace vz::migrate

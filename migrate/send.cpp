@@ -319,9 +319,10 @@ Result<void> copy_memory_beforehand(Departure& m, const std::string& images) {
   if (m.plan.pages) TRY(open_page_store(m));
   if (m.plan.rounds == 0) return {};
   m.times.begin("Memory, beforehand", false);
-  const uint64_t rate = m.options.bwlimit;
-  if (m.plan.pages) return copy_pages(m.peer.wire(), m.ct, m.early, m.channel.get(), m.plan.rounds, rate, m.to_dump);
-  TRY_AS(m.copied, copy_memory(m.peer.wire(), m.host, m.ct, images, m.plan.rounds, rate));
+  RoundLimits limits{.most = m.plan.rounds, .bytes_per_second = m.options.bwlimit, .longest_freeze = {}};
+  if (!m.plan.follows) limits.longest_freeze = m.options.max_freeze;
+  if (m.plan.pages) return copy_pages(m.peer.wire(), m.ct, m.early, m.channel.get(), limits, m.to_dump);
+  TRY_AS(m.copied, copy_memory(m.peer.wire(), m.host, m.ct, images, limits));
   return {};
 }
 

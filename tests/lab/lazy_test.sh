@@ -7,10 +7,17 @@ address=10.77.0.50 mib=${VESSEL_MIB:-256}
 lab_up alpha beta client
 allow_pages alpha beta
 
-step "a guest with $mib MiB that it rewrites and checks"
+# So that memory is on its way for some seconds.
+slow_down() { on "$1" tc qdisc add dev eth0 root tbf rate "$2" burst 1m latency 100ms; }
+speed_up() { on "$1" tc qdisc del dev eth0 root; }
+
+# An emulated processor could not keep up with what is written all over it.
+hot=$mib
+[ "$slowness" = 1 ] || mib=64 hot=4
+step "a guest with $mib MiB that it rewrites, $hot of them, and checks"
 need_tiny alpha
 make_guest alpha 101 tiny $address --ram $((mib + 64))M
-start_memory_probe alpha 101 "$mib"
+start_memory_probe alpha 101 "$mib" "$hot"
 
 step "refused where a host's settings do not allow it, with their names"
 put_settings 0 0
@@ -46,6 +53,13 @@ if tracks_writes alpha; then
   ahead=$(frozen "$out")
   assert_right beta 101
   assert_clean alpha --all
+  assert_contains "$out" " s of copying are left"
+  slow_down beta 400mbit
+  out=$(on beta vzmigrate --online --precopy 2 --max-freeze 200 alpha 101 2>&1) && fail "moved in no time"
+  speed_up beta
+  assert_contains "$out" "it goes on here"
+  [[ $out != *suspending* ]] || fail "it stood still, in vain: $out"
+  assert_right beta 101
   out=$(on beta vzmigrate --lazy --precopy 2 --times alpha 101)
   assert_contains "$out" "Memory copied beforehand"
   assert_right alpha 101
@@ -56,6 +70,7 @@ fi
 # The memory phase has begun: it runs there.
 runs_on() { on "$1" vzctl status 101 | grep -q " running"; }
 step "kill -9 of the source's tool while memory is on its way: it comes all the same"
+slow_down alpha 400mbit
 on alpha sh -c 'echo gone pause > /run/vz/fault'
 on alpha vzmigrate --lazy beta 101 > /dev/null 2>&1 &
 eventually 30 on alpha test -e /run/vz/fault.reached
@@ -63,9 +78,11 @@ on alpha sh -c 'kill -9 $(cat /run/vz/fault.reached); rm /run/vz/fault*'
 wait || true
 assert_right beta 101
 eventually 60 is_clean alpha --all
+speed_up alpha
 assert_eq "$(on beta ls /var/lib/vz/moves)" ""
 
 step "the connection is lost while memory is on its way: it is stopped there, not left with holes"
+slow_down beta 400mbit
 on beta sh -c 'echo gone pause > /run/vz/fault'
 on beta vzmigrate --lazy alpha 101 > "$scratch/lost" 2>&1 &
 eventually 30 on beta test -e /run/vz/fault.reached
