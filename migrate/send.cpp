@@ -334,7 +334,6 @@ Result<void> move_running(Departure& m) {
   TRY(copy_round(m));
   const std::string images = images_dir(m.host, m.ct.id);
   TRY(make_images_dir(images));
-  if (!m.plan.note.empty()) log::info("{}", m.plan.note);
   TRY(copy_memory_beforehand(m, images));
   at(m.host, "memory-copied");
   log::info("Live migration stage: suspending, moving, resuming");
@@ -417,6 +416,7 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
                 [area = ct.area] { return storage::is_mounted(area) ? storage::umount(area) : Result<void>(); });
   }
   TRY(check(m));
+  if (!m.plan.note.empty()) log::info("{}", m.plan.note);
   if (options.check_only) {
     log::info("All checks passed");
     return {};
