@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -77,6 +78,12 @@ Result<void> save_note(const Paths& paths, config::CtId id, std::string_view nam
   TRY(sys::make_dirs(paths.run_dir));
   TRY(sys::make_dirs(paths.run(id), 0700));
   return sys::replace_file(note_path(paths, id, name), text, 0600);
+}
+
+Result<void> forget_note(const Paths& paths, config::CtId id, std::string_view name) {
+  TRY(sys::remove_file(note_path(paths, id, name)));
+  (void)::rmdir(paths.run(id).c_str());  // where it was all that was there
+  return {};
 }
 
 Result<std::string> load_note(const Paths& paths, config::CtId id, std::string_view name) {

@@ -69,6 +69,7 @@ Result<void> save_running(const Paths& paths, config::CtId id, const Running& r)
 Result<void> forget_running(const Paths& paths, config::CtId id);
 // Any file of run(id), written atomically / read (Code::not_found when absent): e.g. "plan", "net.json".
 Result<void> save_note(const Paths& paths, config::CtId id, std::string_view name, std::string_view text);
+Result<void> forget_note(const Paths& paths, config::CtId id, std::string_view name);  // absent is fine
 Result<std::string> load_note(const Paths& paths, config::CtId id, std::string_view name);
 
 // The door of a running container, until the descriptor is closed. Held SHARED by who puts a process into it, until

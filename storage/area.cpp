@@ -17,6 +17,7 @@
 #include "storage/layouts.h"
 #include "storage/storage.h"
 #include "sys/files.h"
+#include "sys/mountinfo.h"
 #include "sys/mounts.h"
 
 namespace vz::storage {
@@ -133,11 +134,24 @@ Result<void> mount(const Area& area) {
   return mounted;
 }
 
+namespace {
+
+Result<void> umount_below(const std::string& root_dir) {
+  TRY_AS(const auto mounts, sys::mounts_below(root_dir));
+  for (const sys::MountPoint& m : mounts) TRY(sys::umount(m.path));
+  return {};
+}
+
+}  // namespace
+
 Result<void> umount(const Area& area, std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (is_mounted(area)) {
     auto done = sys::umount(area.root_dir);
     if (done) return done;
+    if (done.error().sys_errno == EBUSY) {
+      if (auto below = umount_below(area.root_dir); !below) done = std::move(below);
+    }
     // Whoever looks up its path makes it busy: a df, another umount that is about to succeed.
     if (done.error().sys_errno == EBUSY && std::chrono::steady_clock::now() < deadline)
       std::this_thread::sleep_for(5ms);

@@ -45,8 +45,8 @@ Result<void> destroy(const Area& area);
 // Mounts the tree on root_dir (made when missing). Code::mounted when it is already there. Image: journal replay by the
 // kernel, discard on. Set-user-id programs have no effect there: root of the guest is not root of the host.
 Result<void> mount(const Area& area);
-// Code::not_mounted when it is not. Whoever looks up its path makes it busy for a moment: busy after PATIENCE is an
-// error naming it.
+// With what is mounted below it. Code::not_mounted when it is not. Whoever looks up its path makes it busy for a
+// moment: busy after PATIENCE is an error naming it.
 Result<void> umount(const Area& area, std::chrono::milliseconds patience = std::chrono::milliseconds(500));
 bool is_mounted(const Area& area);
 // "MAJOR:MINOR" of the whole block device below the mounted root. Code::unsupported when there is none of its own.

@@ -17,6 +17,8 @@ void catch_cancel_signals() {
   for (const int sig : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(sig, &action, nullptr);
 }
 
+bool is_cancelled() { return caught != 0; }
+
 Result<void> check_cancelled() {
   if (!caught) return {};
   const int signal = caught;

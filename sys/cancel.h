@@ -7,6 +7,8 @@ namespace vz::sys {
 
 // SIGINT, SIGTERM and SIGHUP from now on only set a flag (and interrupt the system call that is waiting).
 void catch_cancel_signals();
+// A signal was caught, and check_cancelled() has not told yet.
+bool is_cancelled();
 // An error once per signal caught, so that the undo steps that follow are not cancelled by it as well.
 Result<void> check_cancelled();
 

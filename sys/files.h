@@ -43,7 +43,8 @@ Result<std::vector<std::string>> list_dir(const std::string& path);
 Result<std::vector<std::string>> list_dir(int dir_fd);
 Result<void> sync_fs(const std::string& path);  // syncfs(2) of the file system PATH is on
 Result<std::string> read_link(const std::string& path);
-std::string parent_dir(const std::string& path);  // "/a/b" -> "/a"
-std::string base_name(std::string_view path);     // "/a/b" -> "b"
+Result<std::string> real_path(const std::string& path);  // absolute, without symbolic links
+std::string parent_dir(const std::string& path);         // "/a/b" -> "/a"
+std::string base_name(std::string_view path);            // "/a/b" -> "b"
 
 }  // namespace vz::sys

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "sys/files.h"
 
 namespace vz::sys {
 
@@ -33,6 +34,27 @@ std::optional<MountInfo> parse_mount(std::string_view line) {
                    .super_options = dash[3],
                    .root = unescape_mount(w[3]),
                    .point = unescape_mount(w[4])};
+}
+
+std::vector<MountPoint> mounts_below(std::string_view mountinfo, std::string_view dir) {
+  std::vector<MountPoint> out;
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    const auto m = parse_mount(line);
+    if (!m || m->point == dir || !is_within(m->point, dir)) continue;
+    const auto options = split(m->options, ',');
+    const bool mapped = std::find(options.begin(), options.end(), "idmapped") != options.end();
+    out.push_back({m->point, std::string(m->type), mapped});
+  }
+  std::reverse(out.begin(), out.end());  // of several on one point the last one is on top
+  std::stable_sort(out.begin(), out.end(),
+                   [](const MountPoint& a, const MountPoint& b) { return a.path.size() > b.path.size(); });
+  return out;
+}
+
+Result<std::vector<MountPoint>> mounts_below(const std::string& dir) {
+  TRY_AS(const std::string real, real_path(dir));
+  TRY_AS(const std::string text, read_file("/proc/self/mountinfo"));
+  return mounts_below(text, std::string_view(real));
 }
 
 bool is_within(std::string_view path, std::string_view dir) {

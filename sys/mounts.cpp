@@ -21,6 +21,16 @@ Result<void> set_attribute(const std::string& path, uint64_t attribute, const ch
   return {};
 }
 
+Result<void> map_ids(int tree_fd, int user_ns_fd, uint64_t clear, unsigned depth) {
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_IDMAP;
+  attr.attr_clr = clear;
+  attr.userns_fd = static_cast<uint64_t>(user_ns_fd);
+  if (::syscall(SYS_mount_setattr, tree_fd, "", AT_EMPTY_PATH | depth, &attr, sizeof attr) != 0)
+    return fail_sys(errno, "map the ids of a mount");
+  return {};
+}
+
 }  // namespace
 
 Result<void> mount(const std::string& source, const std::string& target, const std::string& type, unsigned long flags,
@@ -35,25 +45,30 @@ Result<void> bind(const std::string& source, const std::string& target) { return
 
 Result<void> make_unbindable(const std::string& path) { return mount("", path, "", MS_UNBINDABLE); }
 
-Result<UniqueFd> clone_tree(const std::string& path) {
-  UniqueFd fd{static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+Result<UniqueFd> clone_tree(const std::string& path, bool below) {
+  const unsigned depth = below ? AT_RECURSIVE : 0;
+  UniqueFd fd{
+      static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth))};
   if (!fd) return fail_sys(errno, "clone the mount '{}'", path);
   // Under systemd all mounts are shared, and a clone stays in touch with its source: pivot_root refuses it, and what is
   // mounted in the one would show up in the other.
   mount_attr attr{};
   attr.propagation = MS_PRIVATE;
-  if (::syscall(SYS_mount_setattr, fd.get(), "", AT_EMPTY_PATH, &attr, sizeof attr) != 0)
+  if (::syscall(SYS_mount_setattr, fd.get(), "", AT_EMPTY_PATH | depth, &attr, sizeof attr) != 0)
     return fail_sys(errno, "make the clone of '{}' private", path);
   return fd;
 }
 
-Result<void> set_idmap(int tree_fd, int user_ns_fd) {
-  mount_attr attr{};
-  attr.attr_set = MOUNT_ATTR_IDMAP;
-  attr.attr_clr = MOUNT_ATTR_NOSUID;
-  attr.userns_fd = static_cast<uint64_t>(user_ns_fd);
-  if (::syscall(SYS_mount_setattr, tree_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) != 0)
-    return fail_sys(errno, "map the ids of a mount");
+Result<void> set_idmap(int tree_fd, int user_ns_fd) { return map_ids(tree_fd, user_ns_fd, MOUNT_ATTR_NOSUID, 0); }
+
+Result<void> add_idmap(int tree_fd, int user_ns_fd) { return map_ids(tree_fd, user_ns_fd, 0, 0); }
+
+Result<void> set_idmaps(int tree_fd, int user_ns_fd) {
+  TRY(map_ids(tree_fd, user_ns_fd, 0, AT_RECURSIVE));
+  mount_attr top{};
+  top.attr_clr = MOUNT_ATTR_NOSUID;
+  if (::syscall(SYS_mount_setattr, tree_fd, "", AT_EMPTY_PATH, &top, sizeof top) != 0)
+    return fail_sys(errno, "let set-user-id programs have their effect");
   return {};
 }
 
@@ -64,6 +79,12 @@ Result<void> make_read_only(const std::string& path) { return set_attribute(path
 Result<void> attach(int tree_fd, const std::string& target) {
   if (::syscall(SYS_move_mount, tree_fd, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return fail_sys(errno, "attach a mount to '{}'", target);
+  return {};
+}
+
+Result<void> attach(int tree_fd, int target_fd) {
+  if (::syscall(SYS_move_mount, tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+    return fail_sys(errno, "attach a mount");
   return {};
 }
 

@@ -57,9 +57,11 @@ void keep_open(int fd) { ::fcntl(fd, F_SETFD, 0); }
   for (int i = 0; i < 3; ++i)
     if (fds[i] < 0 || ::dup2(fds[i], i) < 0) error = errno;
   for (const int fd : p.inherit) keep_open(fd);
+  if (p.own_session) ::setsid();
   if (!error && p.before_exec)
     if (auto r = p.before_exec(); !r) error = r.error().sys_errno ? r.error().sys_errno : EINVAL;
   if (!error) {
+    if (p.only_env) ::clearenv();
     for (const std::string& e : p.env) ::putenv(const_cast<char*>(e.c_str()));
     std::vector<char*> argv;
     for (const std::string& a : p.argv) argv.push_back(const_cast<char*>(a.c_str()));
@@ -118,8 +120,11 @@ void drain(UniqueFd& fd, std::string& into) {
   if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) fd.reset();
 }
 
-void kill_child(const Forked& child) {
-  (void)send_signal(child.pidfd.get(), SIGKILL);
+void kill_child(const Program& program, const Forked& child) {
+  if (program.own_session)
+    end_group(child);
+  else
+    (void)send_signal(child.pidfd.get(), SIGKILL);
   (void)wait_child(child.pid);
 }
 
@@ -199,6 +204,16 @@ Result<Forked> fork_process() {
   return f;
 }
 
+void end_group(const Forked& leader) {
+  constexpr auto kGrace = std::chrono::seconds(2);
+  (void)::kill(-leader.pid, SIGTERM);
+  const auto deadline = Clock::now() + kGrace;
+  pollfd p{leader.pidfd.get(), POLLIN, 0};
+  while (::poll(&p, 1, poll_ms(time_left(deadline))) < 0 && errno == EINTR) {
+  }
+  (void)::kill(-leader.pid, SIGKILL);  // not reaped yet: the number is still its own
+}
+
 Result<Forked> start(const Program& program) {
   TRY_AS(Started s, spawn(program, false));
   if (s.in) TRY(write_all(s.in.get(), program.input), "standard input of '{}'", program.argv[0]);
@@ -248,7 +263,7 @@ Result<Output> run(const Program& program) {
   while (!ended || s.out || s.err) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) {
-      kill_child(s.child);
+      kill_child(program, s.child);
       return fail(Code::timeout, "'{}' did not end within {} s", program.argv[0],
                   std::chrono::duration_cast<std::chrono::seconds>(program.timeout).count());
     }
@@ -260,7 +275,7 @@ Result<Output> run(const Program& program) {
     const int n = ::poll(p, 4, ended ? 50 : poll_ms(left));
     if (n < 0 && errno != EINTR) return fail_sys(errno, "poll");
     if (auto go_on = check_cancelled(); !go_on) {
-      kill_child(s.child);
+      kill_child(program, s.child);
       return std::move(go_on).error();
     }
     if (n == 0 && ended) break;

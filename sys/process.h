@@ -46,6 +46,8 @@ Result<Forked> fork_process();
 // For a child that may outlive its caller: leaves it the session, the terminal and all descriptors but KEPT (above 2).
 // Its ssh would stay connected otherwise, its locks held, and a script that reads its output would wait.
 void detach(std::vector<int> kept);
+// A child of ours that leads a session: SIGTERM to its process group, SIGKILL to what is left of it after two seconds.
+void end_group(const Forked& leader);
 // This process gets what a fresh machine gives, whatever shell it comes from: the first process's resource limits and
 // CPUs, the usual priority. Before it enters a user namespace, which may not raise anything.
 void forget_callers_limits();
@@ -53,6 +55,8 @@ void forget_callers_limits();
 struct Program {
   std::vector<std::string> argv = {};  // argv[0] is looked up in PATH
   std::vector<std::string> env = {};   // added to ours, "NAME=value"
+  bool only_env = false;               // env is all it gets
+  bool own_session = false;            // and what ends it (a signal to us, the timeout) ends its process group
   std::string input = {};              // its standard input; empty: /dev/null
   std::optional<int> stdin_fd = {};    // instead of input
   std::optional<int> stdout_fd = {};   // not captured then
