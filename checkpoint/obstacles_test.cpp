@@ -1,0 +1,31 @@
+#include "checkpoint/obstacles.h"
+#include "tests/catch.h"
+
+using namespace vz;
+using namespace vz::checkpoint;
+
+TEST_CASE("mounts of the host's in a guest are told from its own") {
+  const std::string host =
+      "20 1 8:1 / / rw - ext4 /dev/a rw\n"
+      "21 20 0:6 / /dev rw - tmpfs dev rw\n"
+      "22 20 0:30 / /sys/fs/cgroup/unified rw - cgroup2 c rw\n"
+      "23 20 0:50 / /shared rw - nfs server:/ rw\n";
+  const std::string guest =
+      "60 1 8:1 /private/101 / rw,idmapped - ext4 /dev/a rw\n"
+      "61 60 0:70 / /proc rw - proc proc rw\n"
+      "62 61 0:6 /null /proc/swaps rw - tmpfs dev rw\n"
+      "63 60 0:71 / /dev rw - tmpfs tmpfs rw\n"
+      "64 63 0:6 /null /dev/null rw - tmpfs dev rw\n"
+      "65 60 0:30 /vz/101 /sys/fs/cgroup rw - cgroup2 c rw\n"
+      "66 60 8:1 /private/101/srv /mnt rw - ext4 /dev/a rw\n";
+  CHECK(foreign_mounts(guest, host).empty());
+  const std::string more =
+      "67 60 8:1 /data /data\\040one rw,idmapped - ext4 /dev/a rw\n"
+      "68 60 8:1 /private/1011 /other rw - ext4 /dev/a rw\n"
+      "69 60 8:2 / /disk rw - ext4 /dev/b rw\n"
+      "70 60 0:50 /home /home rw - nfs server:/ rw\n"
+      "71 60 0:6 /sda /dev/sda rw - tmpfs dev rw\n";
+  CHECK(foreign_mounts(guest + more, host) ==
+        std::vector<std::string>{"/data one", "/other", "/disk", "/home", "/dev/sda"});
+  CHECK(foreign_mounts("", host).empty());
+}
