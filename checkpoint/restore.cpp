@@ -17,6 +17,7 @@
 #include "checkpoint/criu.h"
 #include "checkpoint/images.h"
 #include "runtime/cleanup.h"
+#include "runtime/root_tree.h"
 #include "runtime/start.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
@@ -222,9 +223,10 @@ Result<void> restore(const runtime::Host& host, const runtime::Container& stored
   Rollback undo;
   if (!storage::is_mounted(ct.area)) {
     TRY(runtime::mount(host, ct));
-    undo.add("unmount", [area = ct.area] { return storage::umount(area); });
+    undo.add("unmount", [&host, ct] { return runtime::unmount(host, ct); });
   }
-  auto restored = runtime::run_under_supervisor(host, ct, [&] { return launch(host, ct, options); });
+  auto restored =
+      runtime::run_under_supervisor(host, ct, [&](const sys::Channel&) { return launch(host, ct, options); });
   if (!restored && restored.error().code == Code::system)
     return std::move(restored).error().with_code(Code::restore_failed);
   TRY(restored);

@@ -64,8 +64,9 @@ Result<int> run_script(Context& ctx) {
   TRY_AS(runtime::Container ct, container(ctx));
   Rollback after;
   if (!state::running(ctx.host.paths, ct.id)) {
-    TRY(runtime::start(ctx.host, ct, {.force = false, .wait = true}));
-    after.add("stop", [&] { return runtime::stop(ctx.host, ct); });
+    const bool mounted = storage::is_mounted(ct.area);
+    TRY(runtime::start(ctx.host, ct, {.wait = true, .scripts = false}));
+    after.add("stop", [&, mounted] { return runtime::stop(ctx.host, ct, {.skip_umount = mounted, .scripts = false}); });
   }
   runtime::ExecOptions options;
   options.argv = {"bash", "-s"};

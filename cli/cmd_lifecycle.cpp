@@ -75,11 +75,12 @@ Result<int> run_destroy(Context& ctx) {
 Result<int> run_mount(Context& ctx) {
   TRY_AS(Parsed p, parse_only_options(ctx.args, {}));
   TRY_AS(runtime::Container ct, container(ctx));
-  if (storage::is_mounted(ct.area)) {
-    log::error("Container is already mounted");
+  auto mounted = runtime::mount(ctx.host, ct);
+  if (!mounted && mounted.error().code == Code::mounted && storage::is_mounted(ct.area)) {
+    log::error("{}", mounted.error().text);
     return 0;
   }
-  TRY(runtime::mount(ctx.host, ct));
+  TRY(mounted);
   return 0;
 }
 

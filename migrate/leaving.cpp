@@ -12,6 +12,7 @@
 #include "checkpoint/lazy_pages.h"
 #include "migrate/migrate.h"
 #include "runtime/cleanup.h"
+#include "runtime/scripts.h"
 #include "runtime/start.h"
 #include "runtime/stop.h"
 #include "sys/files.h"
@@ -61,6 +62,7 @@ Result<void> retire(const runtime::Host& host, const runtime::Container& ct, boo
     return gone;
   }
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
+  TRY(runtime::put_away_scripts(host, ct.id, ".migrated"));
   const std::string conf = host.paths.conf(ct.id);
   if (::rename(conf.c_str(), (conf + ".migrated").c_str()) == 0 || errno == ENOENT) return {};
   return fail_sys(errno, "rename '{}'", conf);

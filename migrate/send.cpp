@@ -32,10 +32,12 @@
 #include "migrate/watchdog.h"
 #include "net/hold.h"
 #include "runtime/cleanup.h"
+#include "runtime/scripts.h"
 #include "runtime/start.h"
 #include "runtime/status.h"
 #include "runtime/stop.h"
 #include "sys/files.h"
+#include "sys/mountinfo.h"
 #include "sys/mounts.h"
 
 namespace vz::migrate {
@@ -121,6 +123,12 @@ Result<void> check(Departure& m) {
   }
   TRY(make_plan(m, facts));
   if (!m.plan.problem.empty()) problems.push_back({Code::unsupported, m.plan.problem});
+  TRY_AS(const auto mounts, sys::mounts_below(m.ct.area.root_dir));
+  for (const sys::MountPoint& p : mounts)
+    problems.push_back(
+        {Code::mounted, fmt::format("'{}' ({}) is mounted below VE_ROOT, and is not the CT's to be copied: "
+                                    "unmount it, or stop the CT first",
+                                    p.path, p.type)});
   TRY_AS(Offer offer, make_offer(m));
   TRY_AS(std::string verdict, m.peer.wire().ask("offer", print(offer), "verdict"));
   TRY_AS(std::vector<Problem> theirs, parse_problems(verdict));
@@ -417,6 +425,8 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
   }
   TRY(check(m));
   if (!m.plan.note.empty()) log::info("{}", m.plan.note);
+  for (const std::string& script : runtime::own_scripts(host.paths, ct.id))
+    if (sys::exists(script)) log::warn("{} stays here: what it does is not done on {}", script, to.target);
   if (options.check_only) {
     log::info("All checks passed");
     return {};

@@ -170,7 +170,7 @@ Result<void> apply_password(const Host& host, const Container& ct, const std::st
   Rollback undo;
   if (!storage::is_mounted(ct.area)) {
     TRY(mount(host, ct));
-    undo.add("unmount", [area = ct.area] { return storage::umount(area); });
+    undo.add("unmount", [&host, ct] { return unmount(host, ct); });
   }
   return set_password(ct, value);
 }

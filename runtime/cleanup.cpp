@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/rollback.h"
+#include "runtime/scripts.h"
 #include "runtime/start.h"
 #include "sys/files.h"
 
@@ -15,20 +17,56 @@ namespace vz::runtime {
 
 using namespace std::chrono_literals;
 
-Result<void> mount(const Host&, const Container& ct) {
+namespace {
+
+// Note: it is mounted, and its mount scripts have not ended well yet.
+constexpr std::string_view kMountingNote = "mounting";
+
+bool is_half_mounted(const Host& host, const Container& ct) {
+  return state::load_note(host.paths, ct.id, kMountingNote) && storage::is_mounted(ct.area);
+}
+
+Result<void> mount_with_scripts(const Host& host, const Container& ct) {
+  const bool noted = has_script(host, ct.id, Event::mount);
+  TRY(run_scripts(host, ct, Event::premount));
+  Rollback undo;
+  if (noted) {
+    TRY(state::save_note(host.paths, ct.id, kMountingNote, ""));
+    undo.add("forget the mount", [&host, id = ct.id] { return state::forget_note(host.paths, id, kMountingNote); });
+  }
+  TRY(storage::mount(ct.area));
+  undo.add("unmount", [area = ct.area] { return storage::umount(area); });
+  TRY(run_scripts(host, ct, Event::mount));
+  undo.commit();
+  return noted ? state::forget_note(host.paths, ct.id, kMountingNote) : Result<void>();
+}
+
+}  // namespace
+
+Result<void> mount(const Host& host, const Container& ct, Scripts scripts) {
   if (!storage::area_exists(ct.area.private_dir))
     return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
-  TRY(storage::mount(ct.area));
+  if (is_half_mounted(host, ct)) TRY(storage::umount(ct.area));
+  if (storage::is_mounted(ct.area)) return fail(Code::mounted, "Container is already mounted");
+  TRY(scripts == Scripts::run ? mount_with_scripts(host, ct) : storage::mount(ct.area));
   log::info("Container is mounted");
   return {};
+}
+
+Result<void> unmount(const Host& host, const Container& ct, Scripts scripts) {
+  if (scripts == Scripts::skip) return storage::umount(ct.area);
+  TRY(run_scripts(host, ct, Event::umount));
+  TRY(storage::umount(ct.area));
+  return run_scripts(host, ct, Event::postumount);
 }
 
 Result<void> umount(const Host& host, const Container& ct) {
   if (state::running(host.paths, ct.id)) return fail(Code::running, "Container is running -- stop it first");
   if (!storage::is_mounted(ct.area)) return fail(Code::not_mounted, "CT is not mounted");
-  TRY(storage::umount(ct.area));
-  log::info("Container is unmounted");
-  return {};
+  auto unmounted = unmount(host, ct);
+  if (!storage::is_mounted(ct.area)) log::info("Container is unmounted");
+  TRY(unmounted);
+  return state::forget_note(host.paths, ct.id, kMountingNote);
 }
 
 namespace {
@@ -51,13 +89,14 @@ Result<void> disconnect_network(const net::Plan& network) {
 
 }  // namespace
 
-Result<void> clean_up(const Host& host, const Container& ct, Leave leave) {
+Result<void> clean_up(const Host& host, const Container& ct, Leave leave, Scripts scripts) {
   TRY(remove_groups(ct), "cgroups");
   TRY_AS(const Container live, live_container(host, ct));
   TRY(disconnect_network(live.network), "network");
   // The state last: as long as it is there, the supervisor goes on with what a killed stop left half-way.
-  const bool unmount = leave == Leave::nothing && storage::is_mounted(ct.area);
-  auto unmounted = unmount ? storage::umount(ct.area) : Result<void>();
+  const bool half = is_half_mounted(host, ct);
+  const bool is_due = half || (leave == Leave::nothing && storage::is_mounted(ct.area));
+  auto unmounted = is_due ? unmount(host, ct, half ? Scripts::skip : scripts) : Result<void>();
   TRY(state::forget_running(host.paths, ct.id));
   // Two that clean up at the same time (the supervisor, and a command with --skiplock): the other one was faster.
   return !unmounted && unmounted.error().code == Code::not_mounted ? Result<void>() : unmounted;

@@ -9,13 +9,18 @@
 
 namespace vz::runtime {
 
-Result<void> mount(const Host& host, const Container& ct);   // says "Container is mounted"
+enum class Scripts { run, skip };
+// Between the premount and the mount scripts; says "Container is mounted". One that a killed mount left without its
+// scripts is mounted anew. When a script fails (Code::script_failed) it is not mounted. Code::mounted.
+Result<void> mount(const Host& host, const Container& ct, Scripts scripts = Scripts::run);
+// Between the umount scripts, which may keep it mounted (Code::script_failed), and those behind it. Code::not_mounted.
+Result<void> unmount(const Host& host, const Container& ct, Scripts scripts = Scripts::run);
 Result<void> umount(const Host& host, const Container& ct);  // refuses a running CT; says "Container is unmounted"
 
 enum class Leave { mounted, nothing };
 // For a CT whose init is gone (or never came up): kills what is left in its groups, removes groups, host links, routes,
-// the running state and, with Leave::nothing, the root mount.
-Result<void> clean_up(const Host& host, const Container& ct, Leave leave);
+// the running state and, with Leave::nothing, the root mount, as unmount() does.
+Result<void> clean_up(const Host& host, const Container& ct, Leave leave, Scripts scripts = Scripts::run);
 
 // Note in the CT's run directory: the PID of the supervisor in charge.
 constexpr std::string_view kSupervisorNote = "supervisor";

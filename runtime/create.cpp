@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/rollback.h"
 #include "base/strings.h"
+#include "runtime/scripts.h"
 #include "sys/files.h"
 #include "templates/templates.h"
 
@@ -81,7 +82,8 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   TRY(ct.file.set("OSTEMPLATE_DIGEST", digest));
   log::info("Creating container private area ({})", *ct.spec.ostemplate);
   Rollback undo;
-  undo.add("remove the private area", [half] { return storage::destroy(half); });
+  undo.add("remove the private area",
+           [half] { return storage::area_exists(half.private_dir) ? storage::destroy(half) : Result<void>(); });
   TRY(storage::create(half, ct.quota()));
   TRY(fill(half, ct.hostname(), from));
   log::info("Performing postcreate actions");
@@ -94,7 +96,13 @@ Result<Container> create(const Host& host, config::CtId id, const CreateOptions&
   TRY(save_container(host, ct));
   if (::rename(half.private_dir.c_str(), ct.area.private_dir.c_str()) != 0)
     return fail_sys(errno, "rename '{}' to '{}'", half.private_dir, ct.area.private_dir);
+  undo.add("remove the private area", [ct]() -> Result<void> {
+    if (storage::is_mounted(ct.area)) TRY(storage::umount(ct.area));
+    return storage::destroy(ct.area);
+  });
+  TRY(run_scripts(host, ct, Event::create));
   undo.commit();
+  TRY(remove_put_away(host, id, ".destroyed"));
   log::info("CT configuration saved to {}", conf_path);
   log::info("Container private area was created");
   return ct;

@@ -22,7 +22,7 @@ struct CreateOptions {
 
 // Private area, CTID.conf and name appear together or not at all (a kill half-way leaves only what the next create or
 // destroy of the CTID removes). Errors: private_exists, template_missing, config_sample_missing, no_space,
-// invalid (another CT has the same range of ids) ...
+// invalid (another CT has the same range of ids), script_failed (vps.create) ...
 Result<Container> create(const Host& host, config::CtId id, const CreateOptions& options);
 
 }  // namespace vz::runtime

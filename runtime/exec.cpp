@@ -9,12 +9,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
 
 #include "runtime/confinement.h"
 #include "runtime/inside.h"
+#include "sys/cancel.h"
 #include "sys/files.h"
 
 namespace vz::runtime {
@@ -178,6 +180,20 @@ Result<sys::ExitStatus> follow(const sys::Forked& child, int signals) {
   }
 }
 
+Result<void> until_end(const sys::Forked& child, std::chrono::steady_clock::time_point deadline, int caller) {
+  constexpr std::chrono::milliseconds kGlance{200};  // a signal that came between two waits is seen this late
+  for (;;) {
+    pollfd p[2] = {{child.pidfd.get(), POLLIN, 0}, {caller, POLLIN | POLLRDHUP, 0}};
+    const auto left = sys::time_left(deadline);
+    if (::poll(p, 2, static_cast<int>(std::min(left, kGlance).count())) < 0 && errno != EINTR)
+      return fail_sys(errno, "poll");
+    if (p[0].revents) return {};
+    if (p[1].revents) return fail(Code::cancelled, "Cancelled");
+    TRY(sys::check_cancelled());
+    if (left.count() == 0) return fail(Code::timeout, "it did not end in time");
+  }
+}
+
 }  // namespace
 
 Result<Inside> start_inside(const Host& host, const Container& ct, const ExecOptions& options) {
@@ -199,6 +215,16 @@ Result<sys::ExitStatus> exec(const Host& host, const Container& ct, const ExecOp
   auto started = start_inside(host, ct, options);
   auto status = started ? follow(started->child, signals.get()) : started.error();
   ::sigprocmask(SIG_SETMASK, &old, nullptr);
+  return status;
+}
+
+Result<sys::ExitStatus> run_bounded(const Host& host, const Container& ct, const ExecOptions& options,
+                                    std::chrono::milliseconds timeout, const sys::Channel* caller) {
+  TRY_AS(const Inside inside, start_inside(host, ct, options));
+  const auto ended = until_end(inside.child, std::chrono::steady_clock::now() + timeout, caller ? caller->fd() : -1);
+  if (!ended) sys::end_group(inside.child);
+  auto status = sys::wait_child(inside.child.pid);
+  TRY(ended);
   return status;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "runtime/container.h"
+#include "sys/channel.h"
 #include "sys/process.h"
 
 namespace vz::runtime {
@@ -29,6 +30,11 @@ Result<Inside> start_inside(const Host& host, const Container& ct, const ExecOpt
 // Runs it to its end with our own stdin, stdout, stderr; SIGINT, SIGTERM, SIGHUP, SIGQUIT that reach us are passed on
 // to its process group.
 Result<sys::ExitStatus> exec(const Host& host, const Container& ct, const ExecOptions& options);
+
+// Runs it to its end. Its process group is ended after TIMEOUT (Code::timeout), by a signal to us, or when CALLER, if
+// any, hangs up (Code::cancelled).
+Result<sys::ExitStatus> run_bounded(const Host& host, const Container& ct, const ExecOptions& options,
+                                    std::chrono::milliseconds timeout, const sys::Channel* caller);
 
 // Interactive login shell on a terminal of the container's own: raw mode here, job control there, window size followed.
 // FIRST_COMMAND, when not empty, is typed into it first.

@@ -1,8 +1,10 @@
 #include "runtime/start.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -12,7 +14,10 @@
 #include "runtime/confinement.h"
 #include "runtime/guest_files.h"
 #include "runtime/inside.h"
+#include "runtime/root_tree.h"
+#include "runtime/scripts.h"
 #include "runtime/wait.h"
+#include "sys/cancel.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
 
@@ -41,9 +46,9 @@ Result<InsidePlan> plan_inside(const Container& ct) {
 //   v1 groups, limits, id maps                       network namespace, which takes as long as all the others
 //   idmapped root                     kMapped    ->  v1 groups, cgroup namespace, pivot_root, mounts, /dev, /run
 //   network                           kRootReady <-  capabilities, seccomp
-//   state file                        kGo        ->  exec init
+//   state file, start script          kGo        ->  exec init
 //   end of file = exec worked
-Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& inside) {
+Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& inside, const Channel* script_caller) {
   Rollback undo;
   TRY_AS(cgroups::Group group, group_of(ct));
   undo.add("remove the cgroups", [group] { return group.remove(); });
@@ -66,7 +71,7 @@ Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& in
   TRY_AS(const std::vector<UniqueFd> tasks, group.open_v1_tasks(), "cgroups");
   TRY(sys::write_id_maps(init.pid, ct.ids), "id maps");
   TRY_AS(UniqueFd user_ns, sys::open_ns(init.pid, "user"));
-  TRY_AS(UniqueFd root, idmapped_root(ct, user_ns.get()));
+  TRY_AS(UniqueFd root, whole_root(ct, user_ns.get()));
   std::vector<int> luggage = {root.get()};
   for (const UniqueFd& t : tasks) luggage.push_back(t.get());
   TRY(channel.parent.expect(kNetReady));
@@ -82,6 +87,7 @@ Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& in
   running.phase = "running";
   TRY(state::save_running(host.paths, ct.id, running), "state file");
   undo.add("forget the state", [&host, id = ct.id] { return state::forget_running(host.paths, id); });
+  if (script_caller) TRY(run_scripts(host, ct, Event::start, script_caller));
   TRY(channel.parent.post(kGo));
   TRY(channel.parent.expect_exec());
   undo.commit();
@@ -113,7 +119,7 @@ void detach_from_caller() {
     const std::string helper = sys::helper_path("vz-supervisor");
     if (!sys::exists(helper)) return fail(Code::system, "'{}' is missing: is Vessel installed whole?", helper);
     TRY(state::save_note(host.paths, ct.id, kSupervisorNote, std::to_string(::getpid())));
-    return launch_init();
+    return launch_init(caller);
   }();
   if (!init) {
     (void)state::forget_running(host.paths, ct.id);  // the note as well
@@ -134,6 +140,18 @@ Result<sys::Forked> fork_supervisor(const Container& ct) {
   return sys::clone_process(0, place.get());
 }
 
+// Until the supervisor says something. It hears no signal; one to us half-closes the channel.
+void pass_on_cancellation(const Channel& supervisor) {
+  constexpr int kGlanceMs = 200;  // a signal that came between two waits is seen this late
+  for (;;) {
+    pollfd p{supervisor.fd(), POLLIN, 0};
+    if (::poll(&p, 1, kGlanceMs) > 0) return;
+    if (!sys::is_cancelled()) continue;
+    ::shutdown(supervisor.fd(), SHUT_WR);
+    return;
+  }
+}
+
 // create refuses a CTID that shares another's ids; a configuration that was copied by hand passes it by. Their locks
 // are held until this one runs: two that start at the same moment do not see each other's state.
 Result<std::vector<state::Lock>> claim_ids(const Host& host, config::CtId id) {
@@ -149,12 +167,6 @@ Result<std::vector<state::Lock>> claim_ids(const Host& host, config::CtId id) {
 }
 
 }  // namespace
-
-Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns) {
-  TRY_AS(UniqueFd tree, sys::clone_tree(ct.area.root_dir));
-  TRY(sys::set_idmap(tree.get(), user_ns), "'{}'", ct.area.root_dir);
-  return tree;
-}
 
 Result<void> connect_veth(const net::Veth& veth, int netns) {
   auto made = net::add_veth(veth, netns, true);
@@ -211,8 +223,10 @@ Result<void> run_under_supervisor(const Host& host, const Container& ct, const L
     supervise(host, ct, launch_init, channel.child);
   }
   channel.child.close();
+  pass_on_cancellation(channel.parent);
   auto started = channel.parent.expect(kStarted);
   if (!started) {
+    (void)sys::check_cancelled();  // what follows is not to be cancelled as well
     (void)sys::wait_child(supervisor.pid);
     return std::move(started).error();
   }
@@ -225,15 +239,17 @@ Result<void> start(const Host& host, const Container& ct, const StartOptions& op
   if (!storage::area_exists(ct.area.private_dir))
     return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
   log::info("Starting container...");
+  const Scripts scripts = options.scripts ? Scripts::run : Scripts::skip;
   TRY(clean_up(host, ct, Leave::mounted));
   Rollback undo;
   if (!storage::is_mounted(ct.area)) {
-    TRY(mount(host, ct));
-    undo.add("unmount", [area = ct.area] { return storage::umount(area); });
+    TRY(mount(host, ct, scripts));
+    undo.add("unmount", [&host, ct, scripts] { return unmount(host, ct, scripts); });
   }
   TRY(prepare_guest_files(ct));
   TRY_AS(InsidePlan inside, plan_inside(ct));
-  auto launched = run_under_supervisor(host, ct, [&] { return launch(host, ct, inside); });
+  auto launched = run_under_supervisor(
+      host, ct, [&](const Channel& caller) { return launch(host, ct, inside, options.scripts ? &caller : nullptr); });
   if (!launched) return std::move(launched).error();
   undo.commit();
   log::info("Container start in progress{}", options.wait ? ", waiting ..." : "...");

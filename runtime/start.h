@@ -14,24 +14,24 @@ namespace vz::runtime {
 struct StartOptions {
   bool force = false;  // in spite of DISABLED="yes"
   bool wait = false;   // return when the guest has finished booting (systemd), not when its init runs
+  bool scripts = true;
 };
 
 // Mounts the CT when it is not, makes its groups, namespaces and network and runs its init under a supervisor of its
 // own. On any error everything is as before. Errors: Code::running, start_disabled, no_private, bad_template,
-// wait_failed ...
+// script_failed, wait_failed ...
 Result<void> start(const Host& host, const Container& ct, const StartOptions& options = {});
 
 // The supervisor: a child of this process, in its own session, that becomes the parent of the container's init, runs
 // LAUNCH and then execs vz-supervisor, which waits for init and execs "vzctl ct-ended CTID" to clean up. LAUNCH returns
 // init's PID (a child of the supervisor) or an error with nothing left behind. Used by start and by the restore of a
-// dump. Code::invalid: a CT runs that would share its user ids.
-using Launch = std::function<Result<pid_t>()>;
+// dump. CALLER hangs up when this process is told to stop (Code::cancelled) or dies. Code::invalid: a CT runs that
+// would share its user ids.
+using Launch = std::function<Result<pid_t>(const sys::Channel& caller)>;
 Result<void> run_under_supervisor(const Host& host, const Container& ct, const Launch& launch);
 
 // ---- parts shared with restore ----------------------------------------------------------------------------------
 
-// The CT's root as a detached, idmapped mount (nosuid and nodev are the guest's own business inside its namespaces).
-Result<sys::UniqueFd> idmapped_root(const Container& ct, int user_ns);
 // A failure has the code of interfaces, whatever it came from.
 Result<void> connect_veth(const net::Veth& veth, int netns);
 // Links and routed addresses of the plan, in NETNS; undo steps go to UNDO.

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "runtime/cleanup.h"
 #include "runtime/exec.h"
+#include "runtime/scripts.h"
 #include "runtime/wait.h"
 #include "sys/files.h"
 
@@ -61,6 +62,7 @@ Result<void> stop(const Host& host, const Container& ct, const StopOptions& opti
     if (!options.fast) {
       TRY_AS(cgroups::Group group, group_of(ct));
       if (group.frozen().value_or(false)) TRY(group.thaw());
+      if (options.scripts) TRY(run_scripts(host, ct, Event::stop));
       ask_to_stop(host, ct, running->init, pidfd->get());
       TRY_AS(ended, sys::wait_ended(pidfd->get(), stop_timeout(host, ct)));
       if (!ended) log::info("Killing container ...");
@@ -69,9 +71,10 @@ Result<void> stop(const Host& host, const Container& ct, const StopOptions& opti
   }
   log::info("Container was stopped");
   const bool mounted = storage::is_mounted(ct.area);
-  TRY(clean_up(host, ct, options.skip_umount ? Leave::mounted : Leave::nothing));
-  if (mounted && !options.skip_umount) log::info("Container is unmounted");
-  return {};
+  auto cleaned = clean_up(host, ct, options.skip_umount ? Leave::mounted : Leave::nothing,
+                          options.scripts ? Scripts::run : Scripts::skip);
+  if (mounted && !storage::is_mounted(ct.area)) log::info("Container is unmounted");
+  return cleaned;
 }
 
 Result<void> destroy(const Host& host, const Container& ct) {
@@ -85,6 +88,7 @@ Result<void> destroy(const Host& host, const Container& ct) {
   TRY(sys::remove_dir(ct.area.root_dir));
   TRY(state::unmark(host.paths, ct.id));
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
+  TRY(put_away_scripts(host, ct.id, ".destroyed"));
   const std::string conf = host.paths.conf(ct.id);
   if (::rename(conf.c_str(), (conf + ".destroyed").c_str()) != 0 && errno != ENOENT)
     return fail_sys(errno, "rename '{}'", conf);
