@@ -108,7 +108,7 @@ bool dumps_pidfds(std::string_view criu) {
   return major > 4 || (major == 4 && parts.size() > 1 && parse_u64(parts[1]).value_or(0) >= 1);
 }
 
-constexpr std::string_view kEveryGuests[] = {"cgroup", "cgroup2", "devtmpfs"};
+constexpr std::string_view kEveryGuests[] = {"cgroup", "cgroup2", "devtmpfs", "nsfs"};
 
 // /dev of a host need be no devtmpfs.
 bool is_device(const std::string& point) {

@@ -9,6 +9,7 @@ TEST_CASE("mounts of the host's in a guest are told from its own") {
       "20 1 8:1 / / rw - ext4 /dev/a rw\n"
       "21 20 0:6 / /dev rw - tmpfs dev rw\n"
       "22 20 0:30 / /sys/fs/cgroup/unified rw - cgroup2 c rw\n"
+      "24 20 0:4 net:[2] /run/netns/b rw - nsfs nsfs rw\n"
       "23 20 0:50 / /shared rw - nfs server:/ rw\n";
   const std::string guest =
       "60 1 8:1 /private/101 / rw,idmapped - ext4 /dev/a rw\n"
@@ -17,6 +18,7 @@ TEST_CASE("mounts of the host's in a guest are told from its own") {
       "63 60 0:71 / /dev rw - tmpfs tmpfs rw\n"
       "64 63 0:6 /null /dev/null rw - tmpfs dev rw\n"
       "65 60 0:30 /vz/101 /sys/fs/cgroup rw - cgroup2 c rw\n"
+      "80 60 0:4 net:[1] /run/netns/a rw - nsfs nsfs rw\n"
       "66 60 8:1 /private/101/srv /mnt rw - ext4 /dev/a rw\n";
   CHECK(foreign_mounts(guest, host).empty());
   const std::string more =

@@ -36,7 +36,7 @@ Result<void> mount_with_scripts(const Host& host, const Container& ct) {
   }
   TRY(storage::mount(ct.area));
   undo.add("unmount", [area = ct.area] { return storage::umount(area); });
-  TRY(run_scripts(host, ct, Event::mount));
+  if (noted) TRY(run_scripts(host, ct, Event::mount));
   undo.commit();
   return noted ? state::forget_note(host.paths, ct.id, kMountingNote) : Result<void>();
 }

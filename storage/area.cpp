@@ -137,9 +137,18 @@ Result<void> mount(const Area& area) {
 namespace {
 
 Result<void> umount_below(const std::string& root_dir) {
-  TRY_AS(const auto mounts, sys::mounts_below(root_dir));
-  for (const sys::MountPoint& m : mounts) TRY(sys::umount(m.path));
-  return {};
+  for (;;) {
+    TRY_AS(const auto mounts, sys::mounts_below(root_dir));
+    Result<void> failure;
+    bool fewer = false;
+    for (const sys::MountPoint& m : mounts) {
+      auto done = sys::umount(m.path);
+      fewer = fewer || done;
+      if (!done && failure) failure = std::move(done);
+    }
+    // What another one hides comes into reach when that is gone.
+    if (!fewer) return failure;
+  }
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ traced() { on_alpha sh -c "cat $trace 2>/dev/null; rm -f $trace" | xargs; }
 assert_one_line() { [ "$(wc -l <<<"$err")" = 1 ] || fail "errors: $err"; assert_contains "$err" "$1"; }
 
 step "up"
+need python3
 lab_up alpha
 need_tiny
 
@@ -383,6 +384,23 @@ assert_eq "$(mounts_below)" 0 "mounts of what failed to start"
 assert_ct 101 exist unmounted down
 assert_clean alpha
 
+step "mounts that hide one another, and one that is in use"
+without 101.mount
+ok mount 101
+on_alpha sh -c "mkdir -p $root/over/in && mount -t tmpfs a $root/over/in && mount -t tmpfs b $root/over && mkdir $root/over/out && mount -t tmpfs c $root/over/out"
+assert_eq "$(mounts_below)" 3 "mounts below VE_ROOT"
+ok umount 101
+assert_clean alpha
+ok mount 101
+on_alpha sh -c "mount -t tmpfs a $root/over && (cd $root/over && exec sleep 4100) >/dev/null 2>&1 </dev/null &"
+eventually 5 on_alpha pgrep -f '[s]leep 4100' >/dev/null
+expect 51 umount 101
+assert_one_line "unmount '$root/over': Device or resource busy"
+assert_ct 101 exist mounted down
+on_alpha sh -c "kill \$(pgrep -f '[s]leep 4100')"
+ok umount 101
+assert_clean alpha
+
 step "a mount whose ids cannot be mapped, and one where they are already"
 script 101.mount <<END_OF_SCRIPT
 #!/bin/sh -e
@@ -390,8 +408,38 @@ mkdir -p $root/data $root/srv/plain
 mount --bind /var/lib/vz/data $root/data
 mount --bind /root/plain $root/srv/plain
 mount -t tmpfs inner $root/data/deep
+mkdir -p $root/mapped
+python3 /root/mount_mapped /var/lib/vz/data $root/mapped
 END_OF_SCRIPT
+on_alpha sh -c 'cat >/root/mount_mapped' <<'END_OF_PROGRAM'
+import ctypes, os, struct, subprocess, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(number, *arguments):
+    result = libc.syscall(number, *arguments)
+    if result < 0:
+        sys.exit("system call %d: %s" % (number, os.strerror(ctypes.get_errno())))
+    return result
+
+# A user namespace in which 0 is 1000 of the host.
+holder = subprocess.Popen(["unshare", "--user", "sleep", "60"])
+while os.readlink("/proc/%d/ns/user" % holder.pid) == os.readlink("/proc/self/ns/user"):
+    pass
+for kind in "uid", "gid":
+    with open("/proc/%d/%s_map" % (holder.pid, kind), "w") as f:
+        f.write("0 1000 1")
+namespace = os.open("/proc/%d/ns/user" % holder.pid, os.O_RDONLY)
+holder.kill()
+holder.wait()
+open_tree, move_mount, mount_setattr = 428, 429, 442
+tree = call(open_tree, -100, sys.argv[1].encode(), 1)  # OPEN_TREE_CLONE
+call(mount_setattr, tree, b"", 0x1000, struct.pack("QQQQ", 0x100000, 0, 0, namespace), ctypes.c_size_t(32))
+call(move_mount, tree, b"", -100, sys.argv[2].encode(), 4)
+END_OF_PROGRAM
 expect 0 start 101
+assert_absent "$err" "$root/mapped'" "warnings of what is mapped already"
+assert_eq "$(on_alpha stat -c %u $root/mapped/file) $(inside 101 stat -c %u /mapped/file)" "1000 65534" "owner of what is mapped already"
 if on_alpha sh -c 'stat -f -c %T /root/plain | grep -q overlay'; then
   assert_contains "$err" "Warning: the ids of '$root/srv/plain' (overlay) cannot be mapped: the CT sees its files as nobody's"
 fi
