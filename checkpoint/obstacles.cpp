@@ -5,16 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <functional>
-#include <iterator>
 #include <set>
 #include <thread>
 
 #include "base/strings.h"
 #include "checkpoint/criu.h"
-#include "runtime/confinement.h"
+#include "checkpoint/foreign_mounts.h"
 #include "sys/files.h"
-#include "sys/mountinfo.h"
 #include "sys/process.h"
 
 namespace vz::checkpoint {
@@ -108,26 +105,6 @@ bool dumps_pidfds(std::string_view criu) {
   return major > 4 || (major == 4 && parts.size() > 1 && parse_u64(parts[1]).value_or(0) >= 1);
 }
 
-constexpr std::string_view kEveryGuests[] = {"cgroup", "cgroup2", "devtmpfs", "nsfs"};
-
-// /dev of a host need be no devtmpfs.
-bool is_device(const std::string& point) {
-  return (point.starts_with("/dev/") && among(runtime::device_nodes(), std::string_view(point).substr(5))) ||
-         among(runtime::emptied_files(), point);
-}
-
-Result<std::vector<Obstacle>> look_at_mounts(pid_t init) {
-  TRY_AS(const std::string guest, sys::read_file(fmt::format("/proc/{}/mountinfo", init)));
-  TRY_AS(const std::string host, sys::read_file("/proc/self/mountinfo"));
-  std::vector<Obstacle> out;
-  for (const std::string& point : foreign_mounts(guest, host))
-    out.push_back(
-        {.pid = init,
-         .why = fmt::format("has a mount of the host's on '{}', which criu cannot bring back", printable(point)),
-         .remedy = "unmount it in the CT, or stop the CT instead"});
-  return out;
-}
-
 struct Found {
   std::vector<Obstacle> foreign;
   std::optional<pid_t> pidfd_holder;  // Debian 13's systemd has one for each service: the first is enough
@@ -152,24 +129,6 @@ Found look_at_descriptors(const std::vector<pid_t>& pids) {
 
 }  // namespace
 
-std::vector<std::string> foreign_mounts(std::string_view guest, std::string_view host) {
-  std::set<std::string, std::less<>> devices;  // file systems that are mounted on the host
-  for (const std::string_view line : split(host, '\n'))
-    if (const auto m = sys::parse_mount(line)) devices.emplace(m->device);
-  std::vector<sys::MountInfo> mounts;
-  for (const std::string_view line : split(guest, '\n'))
-    if (auto m = sys::parse_mount(line)) mounts.push_back(std::move(*m));
-  const auto root = std::find_if(mounts.begin(), mounts.end(), [](const auto& m) { return m.point == "/"; });
-  std::vector<std::string> out;
-  if (root == mounts.end()) return out;
-  for (const sys::MountInfo& m : mounts) {
-    const bool own = m.device == root->device && sys::is_within(m.root, root->root);
-    const bool of_host = !m.device.starts_with("0:") || devices.contains(m.device);
-    if (!own && of_host && !among(kEveryGuests, m.type) && !is_device(m.point)) out.push_back(m.point);
-  }
-  return out;
-}
-
 std::string text(const Obstacle& o) {
   const std::string unit = o.unit.empty() ? "" : ", " + o.unit;
   return fmt::format("process {} ({}{}) {}: {}", o.pid, o.command, unit, o.why, o.remedy);
@@ -187,8 +146,12 @@ Result<std::vector<Obstacle>> obstacles(const runtime::Host& host, const runtime
     found = look_at_descriptors(pids);
   }
   std::vector<Obstacle> out = std::move(found.foreign);
-  TRY_AS(auto mounts, look_at_mounts(running->init));
-  std::move(mounts.begin(), mounts.end(), std::back_inserter(out));
+  TRY_AS(const std::vector<ForeignMount> mounts, foreign_mounts(running->init, pids));
+  for (const ForeignMount& m : mounts)
+    out.push_back({.pid = m.pid,
+                   .why = fmt::format("has a mount of the host's on '{}', which criu cannot bring back", m.point),
+                   .remedy = m.pid == running->init ? "unmount it in the CT, or stop the CT instead"
+                                                    : "restart it, or stop the CT instead"});
   for (const pid_t pid : pids)
     if (entered(pid, running->init, members))
       out.push_back({.pid = pid, .why = "was entered from outside (vzctl exec or enter)", .remedy = "close it first"});

@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -21,10 +20,6 @@ struct Obstacle {
 };
 // "process 4711 (worker, app.service) WHY: REMEDY"
 std::string text(const Obstacle& o);
-
-// Where a guest sees mounts of the host's, which CTID.mount may have made: criu has nothing to make them from. Texts of
-// mountinfo; those that every guest has are none.
-std::vector<std::string> foreign_mounts(std::string_view guest, std::string_view host);
 
 // All of them, one for each process and reason; empty: nothing known. Code::not_running.
 Result<std::vector<Obstacle>> obstacles(const runtime::Host& host, const runtime::Container& ct);

@@ -368,7 +368,13 @@ done
 assert_clean alpha
 if on_alpha sh -c 'command -v criu >/dev/null || [ -x /var/lib/vessel/criu/criu ]'; then
   ok start 101
+  ok exec2 101 'setsid unshare -m tail -f /dev/null >/dev/null 2>&1 </dev/null &'
+  has_own_mounts() { inside 101 '[ "$(readlink /proc/$(pidof tail)/ns/mnt)" != "$(readlink /proc/1/ns/mnt)" ]'; }
+  eventually 5 has_own_mounts
   ok exec2 101 'umount /data/deep /data "/with blank"'
+  expect 16 migratable 101
+  assert_contains "$out" "(tail) has a mount of the host's on '/data', which criu cannot bring back: restart it, or stop the CT instead"
+  ok exec2 101 'kill $(pidof tail)'
   expect 0 migratable 101
   ok suspend 101
   assert_clean_but_dump() { assert_eq "$(mounts_below)" 0 "mounts of what is suspended"; }

@@ -1,4 +1,4 @@
-#include "checkpoint/obstacles.h"
+#include "checkpoint/foreign_mounts.h"
 #include "tests/catch.h"
 
 using namespace vz;
@@ -20,14 +20,20 @@ TEST_CASE("mounts of the host's in a guest are told from its own") {
       "65 60 0:30 /vz/101 /sys/fs/cgroup rw - cgroup2 c rw\n"
       "80 60 0:4 net:[1] /run/netns/a rw - nsfs nsfs rw\n"
       "66 60 8:1 /private/101/srv /mnt rw - ext4 /dev/a rw\n";
-  CHECK(foreign_mounts(guest, host).empty());
+  CHECK(foreign_mounts(guest, guest, host).empty());
   const std::string more =
       "67 60 8:1 /data /data\\040one rw,idmapped - ext4 /dev/a rw\n"
       "68 60 8:1 /private/1011 /other rw - ext4 /dev/a rw\n"
+      "60 60 8:2 /null /named rw - ext4 /dev/b rw\n"
       "69 60 8:2 / /disk rw - ext4 /dev/b rw\n"
       "70 60 0:50 /home /home rw - nfs server:/ rw\n"
       "71 60 0:6 /sda /dev/sda rw - tmpfs dev rw\n";
-  CHECK(foreign_mounts(guest + more, host) ==
-        std::vector<std::string>{"/data one", "/other", "/disk", "/home", "/dev/sda"});
-  CHECK(foreign_mounts("", host).empty());
+  CHECK(foreign_mounts(guest + more, guest, host) ==
+        std::vector<std::string>{"/data one", "/other", "/named", "/disk", "/home", "/dev/sda"});
+  // A service that has changed its root, and another one with devices of its own.
+  CHECK(foreign_mounts("90 80 8:1 /private/101/run/haproxy / rw - ext4 /dev/a rw\n"
+                       "91 90 0:6 /null /run/x/dev/null rw - tmpfs dev rw\n"
+                       "92 90 8:1 /data /data rw - ext4 /dev/a rw\n",
+                       guest, host) == std::vector<std::string>{"/data"});
+  CHECK(foreign_mounts("", "", host).empty());
 }
