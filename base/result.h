@@ -68,8 +68,9 @@ enum class Code {
   cpu_mismatch,  // the other host's CPU lacks what running programs may use
   applyconfig_failed,
   file_missing,
+  device_failed,
 };
-constexpr Code kLastCode = Code::file_missing;
+constexpr Code kLastCode = Code::device_failed;
 
 struct Error {
   Code code = Code::system;

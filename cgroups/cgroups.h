@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cgroups/devices.h"
 #include "sys/unique_fd.h"
 
 namespace vz::cgroups {
@@ -95,8 +96,9 @@ class Group {
   // failure leaves nothing.
   Result<void> create(uid_t owner) const;
   // The same in two steps, for a newborn that has things to do before it joins the v1 groups; remove() undoes both.
-  Result<void> create_v2(uid_t owner) const;
-  Result<void> create_v1() const;
+  // MORE: devices that this CT may open besides.
+  Result<void> create_v2(uid_t owner, std::span<const Device> more = {}) const;
+  Result<void> create_v1(std::span<const Device> more = {}) const;
   // Makes the current limits so. Raising and lowering work on a running CT; Code::cgroup_failed names the file.
   // Lowering memory below what is used makes the kernel reclaim; what it cannot do is an error.
   Result<void> apply(const Limits& limits) const;

@@ -1,5 +1,5 @@
-// The character devices that processes of a CT may read and write, whichever node they come by; no block device, and
-// none may be made. A user namespace cannot make device nodes: the list is for those that reach a CT by other ways.
+// The character devices that processes of every CT may read and write, whichever node they come by; no block device,
+// and none may be made. A user namespace cannot make device nodes: the list is for those that reach a CT by other ways.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@ namespace vz::cgroups {
 struct Device {
   uint32_t major;
   uint32_t minor;
+  bool read = true, write = true;
 };
 constexpr uint32_t kAnyMinor = ~0u;
 

@@ -47,15 +47,16 @@ Result<void> make_fresh(const std::string& mount, const std::string& name) {
   return {};
 }
 
-Result<void> make_v1(const Host& host, const std::string& mount, const std::string& name) {
+Result<void> make_v1(const Host& host, const std::string& mount, const std::string& name,
+                     std::span<const Device> more) {
   const std::string group = group_path(mount, name);
   TRY(make_fresh(mount, name));
   if (is_on(host, "cpuset", mount)) TRY(v1::set_up_cpuset(mount, mount + "/vz", group));
-  if (is_on(host, "devices", mount)) TRY(v1::set_up_devices(group));
+  if (is_on(host, "devices", mount)) TRY(v1::set_up_devices(group, more));
   return {};
 }
 
-Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
+Result<void> make_v2(const Host& host, const std::string& name, uid_t owner, std::span<const Device> more) {
   std::vector<std::string> controllers;
   for (const std::string_view c : kGuestControllers)
     if (is_on(host, c, "")) controllers.emplace_back(c);
@@ -66,7 +67,8 @@ Result<void> make_v2(const Host& host, const std::string& name, uid_t owner) {
   TRY(make_dir(parent));
   TRY(v2::enable_controllers(parent, controllers));
   TRY(make_fresh(host.v2_mount, name));
-  if (const Host::Controller* v1 = host.find("devices"); !v1 || v1->v1_mount.empty()) TRY(v2::set_up_devices(group));
+  if (const Host::Controller* v1 = host.find("devices"); !v1 || v1->v1_mount.empty())
+    TRY(v2::set_up_devices(group, more));
   TRY(v2::enable_controllers(group, controllers));
   TRY(make_dir(guest));
   TRY(sys::write_file(guest + "/cgroup.max.depth", std::to_string(kMaxDepth - 1)));
@@ -107,17 +109,17 @@ Result<void> Group::create(uid_t owner) const {
   return {};
 }
 
-Result<void> Group::create_v2(uid_t owner) const {
+Result<void> Group::create_v2(uid_t owner, std::span<const Device> more) const {
   TRY(check_name(name_));
   const std::string group = group_path(host_.v2_mount, name_);
   if (read_number(group + "/cgroup.events", "populated").value_or(0) != 0)
     return fail(Code::running, "control group '{}' still holds processes; stop them first", group);
-  return make_v2(host_, name_, owner);
+  return make_v2(host_, name_, owner, more);
 }
 
-Result<void> Group::create_v1() const {
+Result<void> Group::create_v1(std::span<const Device> more) const {
   TRY(check_name(name_));
-  for (const std::string& mount : v1_mounts(host_)) TRY(make_v1(host_, mount, name_));
+  for (const std::string& mount : v1_mounts(host_)) TRY(make_v1(host_, mount, name_, more));
   return {};
 }
 

@@ -428,7 +428,8 @@ TEST_CASE("live: v2 devices outside of the list are refused", "[live]") {
   if (!t.host) return;
   const std::string group = cgroups::group_path(t.host->v2_mount, t.group.name() + "-devices");
   REQUIRE(cgroups::make_dir(group));
-  const auto held = cgroups::v2::set_up_devices(group);
+  const cgroups::Device kmsg{1, 11, true, false};
+  const auto held = cgroups::v2::set_up_devices(group, {&kmsg, 1});
   if (!held) FAIL(held.error().text);
   const auto child = sys::fork_process();
   REQUIRE(child);
@@ -441,7 +442,9 @@ TEST_CASE("live: v2 devices outside of the list are refused", "[live]") {
     for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
       if (opens(path, O_RDWR) != 0) ::_exit(2);
     if (opens("/dev/ptmx", O_RDWR) != 0) ::_exit(3);
-    if (opens("/dev/kmsg", O_RDONLY) != EPERM) ::_exit(4);
+    if (opens("/dev/kmsg", O_RDONLY) != 0 || opens("/dev/kmsg", O_WRONLY) != EPERM ||
+        opens("/dev/loop-control", O_RDONLY) != EPERM)
+      ::_exit(4);
     for (const auto& [type, device] : {std::pair(S_IFCHR, makedev(1, 3)), std::pair(S_IFBLK, makedev(7, 0))})
       if (::mknod("/dev/shm/vessel-test-device", type | 0600, device) == 0 || errno != EPERM) ::_exit(5);
     ::_exit(0);

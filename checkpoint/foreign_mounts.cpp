@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "runtime/confinement.h"
+#include "runtime/devices.h"
 #include "sys/files.h"
 #include "sys/mountinfo.h"
 
@@ -44,7 +45,8 @@ std::vector<std::string> foreign_mounts(std::string_view process, std::string_vi
     const bool own = m.device == root->device && sys::is_within(m.root, root->root);
     const bool of_host = !m.device.starts_with("0:") || devices.contains(m.device);
     const bool parted = std::find(std::begin(kPartedTypes), std::end(kPartedTypes), m.type) != std::end(kPartedTypes);
-    if (of_host && !own && !parted && !is_device_node(m)) out.push_back(m.point);
+    const bool given = m.root.starts_with(runtime::kNodeName) && m.type == "tmpfs";
+    if (given || (of_host && !own && !parted && !is_device_node(m))) out.push_back(m.point);
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// Mounts of the host's that a guest sees, as a mount script makes them below VE_ROOT: criu has nothing to make them
-// from.
+// Mounts of the host's that a guest sees, as a mount script makes them below VE_ROOT and DEVNODES in /dev: criu has
+// nothing to make them from.
 #pragma once
 
 #include <sys/types.h>

@@ -26,10 +26,11 @@ TEST_CASE("mounts of the host's in a guest are told from its own") {
       "68 60 8:1 /private/1011 /other rw - ext4 /dev/a rw\n"
       "60 60 8:2 /null /named rw - ext4 /dev/b rw\n"
       "69 60 8:2 / /disk rw - ext4 /dev/b rw\n"
+      "72 63 0:80 /vessel-device-0 /dev/net/tun rw - tmpfs tmpfs rw\n"
       "70 60 0:50 /home /home rw - nfs server:/ rw\n"
       "71 60 0:6 /sda /dev/sda rw - tmpfs dev rw\n";
   CHECK(foreign_mounts(guest + more, guest, host) ==
-        std::vector<std::string>{"/data one", "/other", "/named", "/disk", "/home", "/dev/sda"});
+        std::vector<std::string>{"/data one", "/other", "/named", "/disk", "/dev/net/tun", "/home", "/dev/sda"});
   // A service that has changed its root, and another one with devices of its own.
   CHECK(foreign_mounts("90 80 8:1 /private/101/run/haproxy / rw - ext4 /dev/a rw\n"
                        "91 90 0:6 /null /run/x/dev/null rw - tmpfs dev rw\n"

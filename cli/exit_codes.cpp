@@ -47,6 +47,7 @@ constexpr std::pair<Code, int> kExitCodes[] = {
     {Code::config_sample_missing, 82},
     {Code::applyconfig_failed, 109},
     {Code::file_missing, 11},
+    {Code::device_failed, 86},
     {Code::template_missing, 91},
     {Code::template_unset, 29},
     {Code::checkpoint_failed, 16},

@@ -179,6 +179,26 @@ std::string Capabilities::print(const std::vector<Capability>& list) {
   return join(parts, " ");
 }
 
+Result<void> DevNodes::add(std::vector<DevNode>& list, std::string_view item) {
+  constexpr size_t kMost = 16;
+  if (item == "none") {
+    list.clear();
+    return {};
+  }
+  TRY_AS(DevNode node, parse_devnode(item));
+  std::erase_if(list, [&](const DevNode& n) { return n.name == node.name; });
+  if (!node.read && !node.write) return {};
+  if (list.size() == kMost) return fail(Code::invalid, "more than {} devices", kMost);
+  list.push_back(std::move(node));
+  return {};
+}
+
+std::string DevNodes::print(const std::vector<DevNode>& list) {
+  std::vector<std::string> parts;
+  for (const DevNode& n : list) parts.push_back(fmt::format("{}:{}{}", n.name, n.read ? "r" : "", n.write ? "w" : ""));
+  return join(parts, " ");
+}
+
 Result<void> remove_addresses(CtSpec& spec, std::string_view text) {
   if (!spec.ip_address) spec.ip_address.emplace();
   for (const std::string_view item : words(text)) {

@@ -132,6 +132,12 @@ struct Capabilities {
   static std::string print(const std::vector<Capability>& list);
 };
 
+// "none" is for none at all, "NAME:none" for one less.
+struct DevNodes {
+  static Result<void> add(std::vector<DevNode>& list, std::string_view item);
+  static std::string print(const std::vector<DevNode>& list);
+};
+
 Result<void> remove_addresses(CtSpec& spec, std::string_view text);   // an address (its mask does not matter) or "all"
 Result<void> remove_interfaces(CtSpec& spec, std::string_view text);  // an ifname or "all"
 Result<void> edit_interface(CtSpec& spec, std::string_view text);     // "eth0,mac=...,bridge=..."

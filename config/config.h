@@ -91,6 +91,7 @@ std::string print_netif_value(const std::vector<NetIf>& v);
 // "00:18:51:AA:BB:CC", in any case; neither multicast nor all zero: those cannot be a device's own.
 bool valid_mac(std::string_view text);
 Result<Capability> parse_capability(std::string_view text);  // "net_admin:on"
+Result<DevNode> parse_devnode(std::string_view text);        // "net/tun:rw"; "net/tun:none" is neither read nor written
 Result<void> check_hostname(std::string_view text);
 Result<void> check_name(std::string_view text);  // a CT's NAME: fit for /etc/vz/names/NAME
 // Lower case, valid in --capability. ve_admin and setveid of old files are accepted besides and mean nothing.

@@ -18,7 +18,7 @@ constexpr std::string_view kNotCounted = "Linux does not count that for a contai
 constexpr std::string_view kImage = "a container's disk is an image of its own; --diskspace limits it";
 constexpr std::string_view kNoIo = "today's I/O schedulers have no such levels; --iolimit sets a limit";
 constexpr std::string_view kOwnFirewall = "a container has a firewall of its own, and all of it";
-constexpr std::string_view kNoDevices = "the kernel opens no further device in a container's user namespace";
+constexpr std::string_view kNoDevices = "a device is opened by its node, which --devnodes gives";
 constexpr std::string_view kForAll = "the kernel has such a feature for all containers or for none";
 
 // Words of letters, digits and marks, no paths.
@@ -104,7 +104,6 @@ std::vector<Param> kept_params() {
     kept<Words, "IPTABLES">("iptables", "MODULE...", kOwnFirewall),
     kept<Words, "NETFILTER">("netfilter", "disabled|stateless|stateful|full", kOwnFirewall),
     kept<Words, "DEVICES">("devices", "b|c:MAJOR:MINOR:MODE", kNoDevices),
-    kept<Words, "DEVNODES">("devnodes", "NAME:MODE", kNoDevices),
     kept<Words, "FEATURES">("features", "NAME:on|off", kForAll),
   };
 }

@@ -130,6 +130,7 @@ std::vector<Param> make_table() {
     one<Items, &S::diskinodes>("DISKINODES", "diskinodes", "N[:N]", yes, "files and directories"),
 
     list<Capabilities, &S::capability>("CAPABILITY", "capability", "NAME:on|off", restart, "a capability of its root"),
+    list<DevNodes, &S::devnodes>("DEVNODES", "devnodes", "NAME:r|w|rw|none", restart, "a device of the host's in its /dev"),
     {"", "userpasswd", "USER:PASSWORD", "set a password in it", yes, true, check_userpasswd, print_nothing},
   };
 }

@@ -48,6 +48,13 @@ struct Capability {
   bool operator==(const Capability&) const = default;
 };
 
+// A device of the host's that the CT may open.
+struct DevNode {
+  std::string name;  // below /dev: "net/tun"
+  bool read = false, write = false;
+  bool operator==(const DevNode&) const = default;
+};
+
 enum class Layout { dir, image };
 
 // What becomes of a running container when the host shuts down.
@@ -92,6 +99,7 @@ struct CtSpec {
   std::optional<BarrierLimit> diskspace, diskinodes;
   // Rights
   std::optional<std::vector<Capability>> capability;
+  std::optional<std::vector<DevNode>> devnodes;
   // By key, as they print: kept_params.h
   std::map<std::string, std::string, std::less<>> kept;
 };

@@ -153,8 +153,9 @@ Result<std::vector<config::Change>> without_inodes_of_image(const Container& ct,
 
 // vzctl's words for what a running CT cannot take.
 void warn_restart_only(const Keys& changed) {
-  if (!any(changed, {"CAPABILITY"})) return;
-  log::error("Unable to set capability on a running container");
+  if (!any(changed, {"CAPABILITY", "DEVNODES"})) return;
+  if (any(changed, {"CAPABILITY"})) log::error("Unable to set capability on a running container");
+  if (any(changed, {"DEVNODES"})) log::error("Unable to set devnodes on a running container");
   log::error(
       "WARNING: Some of the parameters could not be applied to a running container.\n"
       "\tThey take effect when it is started the next time.");

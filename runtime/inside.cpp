@@ -88,6 +88,16 @@ Result<void> empty_files() {
   return {};
 }
 
+Result<void> add_devices(const std::vector<std::string>& names, std::span<const UniqueFd> nodes) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string path = "/dev/" + names[i];
+    if (const std::string dir = sys::parent_dir(path); dir != "/dev") TRY(sys::make_dirs(dir));
+    TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0666));
+    TRY(sys::attach(nodes[i].get(), path));
+  }
+  return {};
+}
+
 Result<void> fill_run() {
   for (const SeedFile& f : run_files()) {
     const std::string path(f.path);
@@ -121,15 +131,18 @@ Result<void> become_init(const InsidePlan& plan, const sys::Channel& host) {
   TRY_AS(std::vector<UniqueFd> nodes, clone_device_nodes());
   TRY_AS(std::vector<UniqueFd> luggage, host.expect(kMapped));
   const std::span<const UniqueFd> fds = luggage;
-  TRY(cgroups::Group::join(fds.subspan(1)), "join the cgroups");
+  if (fds.size() < 1 + plan.devices.size()) return fail(Code::peer, "start channel: descriptors are missing");
+  const auto devices = fds.subspan(1, plan.devices.size());
+  TRY(cgroups::Group::join(fds.subspan(1 + devices.size())), "join the cgroups");
   // Only now: its root is where we are.
   if (::unshare(CLONE_NEWCGROUP) != 0) return fail_sys(errno, "cgroup namespace");
   TRY(pivot(plan, fds.front().get()), "root file system");
-  luggage.clear();
   TRY(become_root());
   TRY(mount_all(), "mounts");
   TRY(fill_dev(nodes), "/dev");
+  TRY(add_devices(plan.devices, devices), "/dev");
   nodes.clear();
+  luggage.clear();
   TRY(empty_files(), "/proc");
   TRY(fill_run(), "/run");
   TRY(detach_old_root());

@@ -12,7 +12,8 @@ namespace vz::runtime {
 // Steps on the start channel. Host side: start.cpp.
 enum Step : int {
   kNetReady = 1,   // CT -> host: in a network namespace of its own
-  kMapped = 2,     // host -> CT: ids are mapped; along come the idmapped root, a detached mount, and the v1 tasks files
+  kMapped = 2,     // host -> CT: ids are mapped; along come detached mounts, the idmapped root and InsidePlan::devices,
+                   // and the v1 tasks files
   kRootReady = 3,  // CT -> host: mounts done, old root gone
   kGo = 4,         // host -> CT: network and state file are there, run init
 };
@@ -21,6 +22,7 @@ struct InsidePlan {
   std::string attach_point;  // VE_ROOT: exists on the host, the root is attached over it and pivoted into
   std::string hostname;
   std::vector<std::string> drop;       // capabilities
+  std::vector<std::string> devices;    // besides device_nodes(); their nodes come along with kMapped
   std::vector<std::string> argv, env;  // init; argv[0] is tried, then the usual places
 };
 

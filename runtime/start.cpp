@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "runtime/cleanup.h"
 #include "runtime/confinement.h"
+#include "runtime/devices.h"
 #include "runtime/guest_files.h"
 #include "runtime/inside.h"
 #include "runtime/root_tree.h"
@@ -31,11 +32,12 @@ using sys::UniqueFd;
 constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 enum SupervisorStep : int { kStarted = 1 };
 
-Result<InsidePlan> plan_inside(const Container& ct) {
+InsidePlan plan_inside(const Container& ct, const std::vector<HostDevice>& devices) {
   InsidePlan plan;
   plan.attach_point = ct.area.root_dir;
   plan.hostname = ct.hostname();
   plan.drop = dropped_capabilities(ct.spec);
+  for (const HostDevice& d : devices) plan.devices.push_back(d.name);
   plan.argv = {"init"};
   plan.env = init_environment();
   return plan;
@@ -48,11 +50,15 @@ Result<InsidePlan> plan_inside(const Container& ct) {
 //   network                           kRootReady <-  capabilities, seccomp
 //   state file, start script          kGo        ->  exec init
 //   end of file = exec worked
-Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& inside, const Channel* script_caller) {
+Result<pid_t> launch(const Host& host, const Container& ct, const Channel* script_caller) {
+  TRY_AS(const std::vector<HostDevice> devices, host_devices(ct.spec));
+  const InsidePlan inside = plan_inside(ct, devices);
+  std::vector<cgroups::Device> allowed;
+  for (const HostDevice& d : devices) allowed.push_back(d.device);
   Rollback undo;
   TRY_AS(cgroups::Group group, group_of(ct));
   undo.add("remove the cgroups", [group] { return group.remove(); });
-  TRY(group.create_v2(ct.ids.first), "cgroups");
+  TRY(group.create_v2(ct.ids.first, allowed), "cgroups");
   TRY_AS(const UniqueFd v2_dir, group.open_for_init(), "cgroups");
   TRY_AS(Channel::Pair channel, Channel::make());
   TRY_AS(sys::Forked init, sys::clone_process(kNamespaces, v2_dir.get()), "start init");
@@ -65,14 +71,16 @@ Result<pid_t> launch(const Host& host, const Container& ct, const InsidePlan& in
     ::kill(pid, SIGKILL);
     return sys::wait_child(pid) ? Result<void>() : fail(Code::system, "cannot reap");
   });
-  TRY(group.create_v1(), "cgroups");
+  TRY(group.create_v1(allowed), "cgroups");
   TRY_AS(const cgroups::Limits limits, ct.limits());
   TRY(group.apply(limits), "limits");
   TRY_AS(const std::vector<UniqueFd> tasks, group.open_v1_tasks(), "cgroups");
   TRY(sys::write_id_maps(init.pid, ct.ids), "id maps");
   TRY_AS(UniqueFd user_ns, sys::open_ns(init.pid, "user"));
   TRY_AS(UniqueFd root, whole_root(ct, user_ns.get()));
+  TRY_AS(const std::vector<UniqueFd> nodes, make_device_nodes(ct, devices));
   std::vector<int> luggage = {root.get()};
+  for (const UniqueFd& n : nodes) luggage.push_back(n.get());
   for (const UniqueFd& t : tasks) luggage.push_back(t.get());
   TRY(channel.parent.expect(kNetReady));
   TRY(channel.parent.post(kMapped, luggage));
@@ -247,9 +255,8 @@ Result<void> start(const Host& host, const Container& ct, const StartOptions& op
     undo.add("unmount", [&host, ct, scripts] { return unmount(host, ct, scripts); });
   }
   TRY(prepare_guest_files(ct));
-  TRY_AS(InsidePlan inside, plan_inside(ct));
   auto launched = run_under_supervisor(
-      host, ct, [&](const Channel& caller) { return launch(host, ct, inside, options.scripts ? &caller : nullptr); });
+      host, ct, [&](const Channel& caller) { return launch(host, ct, options.scripts ? &caller : nullptr); });
   if (!launched) return std::move(launched).error();
   undo.commit();
   log::info("Container start in progress{}", options.wait ? ", waiting ..." : "...");

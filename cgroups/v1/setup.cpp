@@ -22,12 +22,14 @@ Result<void> set_up_cpuset(const std::string& mount, const std::string& parent, 
   return {};
 }
 
-Result<void> set_up_devices(const std::string& group) {
+Result<void> set_up_devices(const std::string& group, std::span<const Device> more) {
   TRY(sys::write_file(group + "/devices.deny", "a"));
   TRY_AS(const sys::UniqueFd allow, sys::open(group + "/devices.allow", O_WRONLY));
-  for (const Device& d : kDevices) {
-    const std::string device =
-        d.minor == kAnyMinor ? fmt::format("c {}:* rw", d.major) : fmt::format("c {}:{} rw", d.major, d.minor);
+  std::vector<Device> allowed(kDevices.begin(), kDevices.end());
+  allowed.insert(allowed.end(), more.begin(), more.end());
+  for (const Device& d : allowed) {
+    const std::string minor = d.minor == kAnyMinor ? "*" : std::to_string(d.minor);
+    const std::string device = fmt::format("c {}:{} {}{}", d.major, minor, d.read ? "r" : "", d.write ? "w" : "");
     const auto r = sys::write_once(allow.get(), device);
     // EPERM: the host's own group has not got it (we may be in a container), so no CT can have it.
     if (!r && r.error().sys_errno != EPERM)

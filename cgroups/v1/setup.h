@@ -1,9 +1,11 @@
 // What a new directory needs on some v1 hierarchies before a process may live in it.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "base/result.h"
+#include "cgroups/devices.h"
 
 namespace vz::cgroups::v1 {
 
@@ -11,6 +13,6 @@ namespace vz::cgroups::v1 {
 // that before of the hierarchy's root MOUNT when it is itself new.
 Result<void> set_up_cpuset(const std::string& mount, const std::string& parent, const std::string& group);
 // Holds GROUP to kDevices.
-Result<void> set_up_devices(const std::string& group);
+Result<void> set_up_devices(const std::string& group, std::span<const Device> more);
 
 }  // namespace vz::cgroups::v1

@@ -61,18 +61,24 @@ std::vector<bpf_insn> device_program(std::span<const Device> allowed) {
   p.push_back(instruction(BPF_JMP | BPF_JA, 0, 0, kAnswerSize, 0));
   answer(p, 0);
   for (const Device& d : allowed) {
+    constexpr uint32_t kRead = BPF_DEVCG_ACC_READ, kWrite = BPF_DEVCG_ACC_WRITE;
     const bool any = d.minor == kAnyMinor;
-    p.push_back(jump_if(BPF_JNE, kMajor, d.major, kAnswerSize + (any ? 0 : 1)));
-    if (!any) p.push_back(jump_if(BPF_JNE, kMinor, d.minor, kAnswerSize));
+    const uint32_t forbidden = (d.read ? 0 : kRead) | (d.write ? 0 : kWrite);
+    const size_t access_check = forbidden ? 1 : 0;
+    p.push_back(jump_if(BPF_JNE, kMajor, d.major, kAnswerSize + access_check + (any ? 0 : 1)));
+    if (!any) p.push_back(jump_if(BPF_JNE, kMinor, d.minor, kAnswerSize + access_check));
+    if (forbidden) p.push_back(jump_if(BPF_JSET, kAccess, forbidden, kAnswerSize));
     answer(p, 1);
   }
   answer(p, 0);
   return p;
 }
 
-Result<void> set_up_devices(const std::string& group) {
+Result<void> set_up_devices(const std::string& group, std::span<const Device> more) {
   TRY_AS(const sys::UniqueFd dir, sys::open(group, O_RDONLY | O_DIRECTORY));
-  const std::vector<bpf_insn> program = device_program(kDevices);
+  std::vector<Device> allowed(kDevices.begin(), kDevices.end());
+  allowed.insert(allowed.end(), more.begin(), more.end());
+  const std::vector<bpf_insn> program = device_program(allowed);
   bpf_attr load{};
   load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
   load.insns = reinterpret_cast<uintptr_t>(program.data());
