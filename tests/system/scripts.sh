@@ -454,6 +454,18 @@ ok stop 101
 assert_eq "$(mounts_below)" 0 "mounts below VE_ROOT"
 without 101.mount
 
+step "the host's shutdown is held up neither by a stop script that fails nor by one that hangs"
+ok set 101 --autostop stop --stop-timeout 1 --save
+for text in "exit 5" "sleep 4200"; do
+  script 101.stop <<<"$text"
+  ok start 101
+  out=$(on_alpha sh -c '"$(dirname "$(command -v vzctl)")/../libexec/vessel/vz-boot" stop --within 10' 2>&1) || fail "vz-boot stop: $out"
+  assert_contains "$out" "Error: not stopped: "
+  assert_ct 101 exist unmounted down
+  assert_clean alpha
+done
+without 101.stop
+
 step "destroy puts the scripts away"
 for event in premount mount start stop umount postumount; do script 101.$event <<<"#!/bin/sh"; done
 ok destroy 101
