@@ -50,13 +50,13 @@ constexpr Option kOptions[] = {{"remove-area", true, 'r'},
 
 // vzmigrate(8): not vzctl's numbers.
 constexpr std::pair<Code, int> kExitCodes[] = {
-    {Code::usage, 1},          {Code::not_running, 2},     {Code::connect_failed, 4}, {Code::copy_failed, 6},
-    {Code::restore_failed, 7}, {Code::start_failed, 7},    {Code::mount_failed, 7},   {Code::checkpoint_failed, 8},
-    {Code::stop_failed, 8},    {Code::exists, 9},          {Code::no_ct_config, 10},  {Code::invalid, 10},
-    {Code::no_private, 10},    {Code::address_in_use, 12}, {Code::unsupported, 17},   {Code::cpu_mismatch, 18},
-    {Code::locked, 20},        {Code::peer, 21},           {Code::timeout, 22},       {Code::cancelled, 25},
-    {Code::no_space, 31},      {Code::mounted, 36},        {Code::name_conflict, 45}, {Code::network_failed, 61},
-    {Code::in_doubt, 70}};
+    {Code::usage, 1},          {Code::not_running, 2},       {Code::connect_failed, 4}, {Code::copy_failed, 6},
+    {Code::restore_failed, 7}, {Code::start_failed, 7},      {Code::mount_failed, 7},   {Code::script_failed, 7},
+    {Code::device_failed, 7},  {Code::checkpoint_failed, 8}, {Code::stop_failed, 8},    {Code::exists, 9},
+    {Code::no_ct_config, 10},  {Code::invalid, 10},          {Code::no_private, 10},    {Code::address_in_use, 12},
+    {Code::unsupported, 17},   {Code::cpu_mismatch, 18},     {Code::locked, 20},        {Code::peer, 21},
+    {Code::timeout, 22},       {Code::cancelled, 25},        {Code::no_space, 31},      {Code::mounted, 36},
+    {Code::name_conflict, 45}, {Code::network_failed, 61},   {Code::in_doubt, 70}};
 
 int exit_status(Code code) {
   for (const auto& [c, status] : kExitCodes)

@@ -350,7 +350,11 @@ Result<void> move_running(Departure& m) {
 
 Result<void> move_with_restart(Departure& m) {
   m.times.begin("Stop", true);
-  TRY(keeping_alive(m.peer.wire(), [&] { return runtime::stop(m.host, m.ct, {.fast = false, .skip_umount = true}); }));
+  auto stopped =
+      keeping_alive(m.peer.wire(), [&] { return runtime::stop(m.host, m.ct, {.fast = false, .skip_umount = true}); });
+  if (!stopped && stopped.error().code == Code::script_failed)
+    return std::move(stopped).error().with_code(Code::stop_failed);
+  TRY(stopped);
   m.times.begin("Second rsync", true);
   TRY(keeping_alive(m.peer.wire(), [&] { return copy_changes(m, m.copied_at); }));
   TRY(m.peer.wire().ask("sync", "", "synced"));
