@@ -50,6 +50,7 @@ struct Usage {
   uint64_t memory = 0;           // bytes, now
   uint64_t memory_max = 0;       // bytes, ever (0 where the kernel does not tell)
   uint64_t memory_failures = 0;  // times the limit was hit
+  uint64_t kernel = 0;           // bytes of memory that the kernel has for it (0 where it does not tell)
   uint64_t swap = 0;             // bytes
   uint64_t pids = 0;
   uint64_t pids_failures = 0;

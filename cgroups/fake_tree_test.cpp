@@ -159,6 +159,7 @@ TEST_CASE("usage v2") {
   f.file("vz/101/memory.peak", "3000\n");
   f.file("vz/101/memory.events", "low 0\nhigh 0\nmax 7\noom 1\n");
   f.file("vz/101/memory.swap.current", "55\n");
+  f.file("vz/101/memory.stat", "anon 1\nkernel 400\nkernel_stack 16\n");
   f.file("vz/101/pids.current", "4\n");
   f.file("vz/101/pids.events", "max 0\n");
   f.file("vz/101/ct/pids.events", "max 2\n");
@@ -171,6 +172,7 @@ TEST_CASE("usage v2") {
   CHECK(usage->memory_max == 3000);
   CHECK(usage->memory_failures == 7);
   CHECK(usage->swap == 55);
+  CHECK(usage->kernel == 400);
   CHECK(usage->pids == 4);
   CHECK(usage->pids_failures == 5);
   CHECK(usage->cpu_ns == 12000);
@@ -185,6 +187,7 @@ TEST_CASE("usage v1: swap is what memory+swap has more; without swap accounting 
   f.file("u/vz/101/cgroup.procs");
   f.file("m/vz/101/memory.usage_in_bytes", "1000\n");
   f.file("m/vz/101/memory.failcnt", "2\n");
+  f.file("m/vz/101/memory.kmem.usage_in_bytes", "300\n");
   f.file("c/vz/101/cpuacct.usage", "123456\n");
   const Group group(f.v1(), "101");
   CHECK(group.usage()->swap == 0);
@@ -194,6 +197,7 @@ TEST_CASE("usage v1: swap is what memory+swap has more; without swap accounting 
   CHECK(usage->memory == 1000);
   CHECK(usage->memory_failures == 5);
   CHECK(usage->swap == 500);
+  CHECK(usage->kernel == 300);
   CHECK(usage->cpu_ns == 123456);
 }
 

@@ -26,6 +26,7 @@ constexpr auto kRows = std::to_array<Row>({
     {&Usage::memory, "memory", {"memory.usage_in_bytes", ""}, {"memory.current", ""}},
     {&Usage::memory_max, "memory", {"memory.max_usage_in_bytes", ""}, {"memory.peak", ""}},
     {&Usage::memory_failures, "memory", {"memory.failcnt", ""}, {"memory.events", "max"}},
+    {&Usage::kernel, "memory", {"memory.kmem.usage_in_bytes", ""}, {"memory.stat", "kernel"}},
     {&Usage::swap, "memory", {"memory.memsw.usage_in_bytes", ""}, {"memory.swap.current", ""}},
     {&Usage::pids, "pids", {"pids.current", ""}, {"pids.current", ""}},
     {&Usage::pids_failures, "pids", {"pids.events", "max"}, {"pids.events", "max"}},

@@ -8,6 +8,7 @@
 
 #include "base/literal.h"
 #include "base/strings.h"
+#include "runtime/beans.h"
 
 namespace vz::cli {
 
@@ -18,12 +19,7 @@ const char* Listed::status_word() const {
 }
 
 const std::optional<cgroups::Usage>& Listed::usage() const {
-  if (!usage_) {
-    usage_.emplace();
-    if (running)
-      if (const auto group = runtime::group_of(ct))
-        if (const auto now = group->usage()) *usage_ = *now;
-  }
+  if (!usage_) usage_ = running ? runtime::usage_of(ct) : std::nullopt;
   return *usage_;
 }
 
@@ -35,8 +31,6 @@ std::optional<uint64_t> Listed::pids() const {
 }
 
 namespace {
-
-constexpr uint64_t kPage = 4096;
 
 // ---- how a value of a type prints ----------------------------------------------------------------------------------
 
@@ -108,48 +102,13 @@ List searchdomain(const Listed& c) { return c.ct.spec.searchdomain; }
 
 // ---- beancounters -------------------------------------------------------------------------------------------------
 
-struct Bean {
-  Number held, maxheld, failcnt;
-  std::optional<config::BarrierLimit> limits;
-};
+using runtime::Bean;
 
-// A running container without a limit has one that is not reached.
-std::optional<config::BarrierLimit> in_force(const Listed& c, const std::optional<config::BarrierLimit>& configured) {
-  return configured || !c.running ? configured : config::BarrierLimit();
-}
-
-Bean numproc_bean(const Listed& c) {
-  Bean b{{}, {}, {}, in_force(c, c.ct.spec.numproc)};
-  if (const auto& u = c.usage()) {
-    b.held = u->pids;
-    b.failcnt = u->pids_failures;
-  }
-  return b;
-}
-
-Bean physpages_bean(const Listed& c) {
-  Bean b{{}, {}, {}, in_force(c, c.ct.spec.physpages)};
-  if (const auto& u = c.usage()) {
-    b.held = u->memory / kPage;
-    b.maxheld = u->memory_max / kPage;
-    b.failcnt = u->memory_failures;
-  }
-  return b;
-}
-
-Bean swappages_bean(const Listed& c) {
-  Bean b{{}, {}, {}, in_force(c, c.ct.spec.swappages)};
-  if (const auto& u = c.usage()) b.held = u->swap / kPage;
-  return b;
-}
-
-// One that the kernel does not count: what is configured of it.
-template <Literal Key>
-Bean kept_bean(const Listed& c) {
-  std::optional<config::BarrierLimit> limits;
-  if (const auto text = stored<Key>(c))
-    if (auto parsed = config::parse_barrier_limit(*text, 1)) limits = *parsed;
-  return {{}, {}, {}, in_force(c, limits)};
+template <Literal Name>
+Bean bean(const Listed& c) {
+  static const config::BeanKind& kKind = *config::find_bean(Name.view());
+  const bool used = c.running && runtime::is_counted(kKind);
+  return runtime::bean_of(kKind, c.ct.spec, c.running.has_value(), used ? c.usage() : std::nullopt);
 }
 
 Number barrier(const Bean& b) { return b.limits ? Number(b.limits->barrier) : std::nullopt; }
@@ -199,27 +158,27 @@ void add_bean(std::vector<Field>& out, const char* name, const char* header,
 // In the order of /proc/user_beancounters.
 std::vector<Field> bean_fields() {
   std::vector<Field> out;
-  add_bean<kept_bean<"KMEMSIZE">>(out, "kmemsize", "KMEMSIZE");
-  add_bean<kept_bean<"LOCKEDPAGES">>(out, "lockedpages", "LOCKEDP");
-  add_bean<kept_bean<"PRIVVMPAGES">>(out, "privvmpages", "PRIVVMP");
-  add_bean<kept_bean<"SHMPAGES">>(out, "shmpages", "SHMP");
-  add_bean<numproc_bean>(out, "numproc", "NPROC", [](const Listed& c) { return text_of(c.pids()); });
-  add_bean<physpages_bean>(out, "physpages", "PHYSP");
-  add_bean<kept_bean<"VMGUARPAGES">>(out, "vmguarpages", "VMGUARP");
-  add_bean<kept_bean<"OOMGUARPAGES">>(out, "oomguarpages", "OOMGUARP");
-  add_bean<kept_bean<"NUMTCPSOCK">>(out, "numtcpsock", "NTCPSOCK");
-  add_bean<kept_bean<"NUMFLOCK">>(out, "numflock", "NFLOCK");
-  add_bean<kept_bean<"NUMPTY">>(out, "numpty", "NPTY");
-  add_bean<kept_bean<"NUMSIGINFO">>(out, "numsiginfo", "NSIGINFO");
-  add_bean<kept_bean<"TCPSNDBUF">>(out, "tcpsndbuf", "TCPSNDB");
-  add_bean<kept_bean<"TCPRCVBUF">>(out, "tcprcvbuf", "TCPRCVB");
-  add_bean<kept_bean<"OTHERSOCKBUF">>(out, "othersockbuf", "OTHSOCKB");
-  add_bean<kept_bean<"DGRAMRCVBUF">>(out, "dgramrcvbuf", "DGRAMRB");
-  add_bean<kept_bean<"NUMOTHERSOCK">>(out, "numothersock", "NOTHSOCK");
-  add_bean<kept_bean<"DCACHESIZE">>(out, "dcachesize", "DCACHESZ");
-  add_bean<kept_bean<"NUMFILE">>(out, "numfile", "NFILE");
-  add_bean<kept_bean<"NUMIPTENT">>(out, "numiptent", "NIPTENT");
-  add_bean<swappages_bean>(out, "swappages", "SWAPP");
+  add_bean<bean<"kmemsize">>(out, "kmemsize", "KMEMSIZE");
+  add_bean<bean<"lockedpages">>(out, "lockedpages", "LOCKEDP");
+  add_bean<bean<"privvmpages">>(out, "privvmpages", "PRIVVMP");
+  add_bean<bean<"shmpages">>(out, "shmpages", "SHMP");
+  add_bean<bean<"numproc">>(out, "numproc", "NPROC", [](const Listed& c) { return text_of(c.pids()); });
+  add_bean<bean<"physpages">>(out, "physpages", "PHYSP");
+  add_bean<bean<"vmguarpages">>(out, "vmguarpages", "VMGUARP");
+  add_bean<bean<"oomguarpages">>(out, "oomguarpages", "OOMGUARP");
+  add_bean<bean<"numtcpsock">>(out, "numtcpsock", "NTCPSOCK");
+  add_bean<bean<"numflock">>(out, "numflock", "NFLOCK");
+  add_bean<bean<"numpty">>(out, "numpty", "NPTY");
+  add_bean<bean<"numsiginfo">>(out, "numsiginfo", "NSIGINFO");
+  add_bean<bean<"tcpsndbuf">>(out, "tcpsndbuf", "TCPSNDB");
+  add_bean<bean<"tcprcvbuf">>(out, "tcprcvbuf", "TCPRCVB");
+  add_bean<bean<"othersockbuf">>(out, "othersockbuf", "OTHSOCKB");
+  add_bean<bean<"dgramrcvbuf">>(out, "dgramrcvbuf", "DGRAMRB");
+  add_bean<bean<"numothersock">>(out, "numothersock", "NOTHSOCK");
+  add_bean<bean<"dcachesize">>(out, "dcachesize", "DCACHESZ");
+  add_bean<bean<"numfile">>(out, "numfile", "NFILE");
+  add_bean<bean<"numiptent">>(out, "numiptent", "NIPTENT");
+  add_bean<bean<"swappages">>(out, "swappages", "SWAPP");
   return out;
 }
 
@@ -287,7 +246,7 @@ std::string kept_text(const Listed& c) {
   const uint64_t number = kept_number<Key>(c).value_or(0);
   return number ? std::to_string(number) : "-";
 }
-Flag vswap(const Listed& c) { return c.ct.spec.physpages && c.ct.spec.physpages->limit != config::kUnlimited; }
+Flag vswap(const Listed& c) { return config::is_vswap(c.ct.spec); }
 std::string features_text(const Listed& c) { return text_of(stored<"FEATURES">(c)); }
 Json features_json(const Listed& c) {
   const Text text = stored<"FEATURES">(c);

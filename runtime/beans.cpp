@@ -1,0 +1,75 @@
+#include "runtime/beans.h"
+
+#include <algorithm>
+#include <array>
+
+namespace vz::runtime {
+
+namespace {
+
+using Count = uint64_t cgroups::Usage::*;
+
+struct Counted {
+  std::string_view name;
+  Count held, maxheld = nullptr, failcnt = nullptr;
+};
+
+constexpr auto kCounted = std::to_array<Counted>({
+    {"kmemsize", &cgroups::Usage::kernel},
+    {"numproc", &cgroups::Usage::pids, nullptr, &cgroups::Usage::pids_failures},
+    {"physpages", &cgroups::Usage::memory, &cgroups::Usage::memory_max, &cgroups::Usage::memory_failures},
+    {"swappages", &cgroups::Usage::swap},
+});
+
+const Counted* find_counted(const config::BeanKind& kind) {
+  const auto it = std::find_if(kCounted.begin(), kCounted.end(), [&](const Counted& c) { return c.name == kind.name; });
+  return it == kCounted.end() ? nullptr : &*it;
+}
+
+}  // namespace
+
+bool is_counted(const config::BeanKind& kind) { return find_counted(kind) != nullptr; }
+
+Bean bean_of(const config::BeanKind& kind, const config::CtSpec& spec, bool running,
+             const std::optional<cgroups::Usage>& usage) {
+  Bean bean;
+  bean.limits = config::bean_limits(spec, kind.key);
+  if (!bean.limits && running) bean.limits.emplace();
+  const Counted* counted = find_counted(kind);
+  if (!counted || !usage) return bean;
+  const uint64_t unit = std::max<uint64_t>(kind.unit, 1);
+  const auto count = [&](Count member, uint64_t of) {
+    return member ? std::optional((*usage).*member / of) : std::nullopt;
+  };
+  bean.held = count(counted->held, unit);
+  bean.maxheld = count(counted->maxheld, unit);
+  bean.failcnt = count(counted->failcnt, 1);
+  return bean;
+}
+
+std::optional<cgroups::Usage> usage_of(const Container& ct) {
+  const auto group = group_of(ct);
+  const auto now = group ? group->usage() : group.error();
+  return now ? std::optional(*now) : std::nullopt;
+}
+
+Result<Occupant> look_at(const Host& host, config::CtId id) {
+  TRY_AS(Container ct, load_container(host, id));
+  if (!state::running(host.paths, id)) return Occupant{std::move(ct)};
+  TRY_AS(Container live, live_container(host, ct));
+  auto usage = usage_of(live);
+  return Occupant{std::move(live), true, usage};
+}
+
+Result<std::vector<Occupant>> running_containers(const Host& host) {
+  TRY_AS(const auto all, state::all(host.paths));
+  std::vector<Occupant> out;
+  for (const config::CtId id : all) {
+    if (!state::running(host.paths, id)) continue;
+    auto o = look_at(host, id);
+    if (o && o->running) out.push_back(std::move(*o));
+  }
+  return out;
+}
+
+}  // namespace vz::runtime

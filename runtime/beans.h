@@ -1,0 +1,38 @@
+// What a container uses, and its beancounters as far as a mainline kernel counts them.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cgroups/cgroups.h"
+#include "config/beans.h"
+#include "runtime/container.h"
+
+namespace vz::runtime {
+
+// In units of its kind. Unset: the kernel does not count it, or the container does not run.
+struct Bean {
+  std::optional<uint64_t> held, maxheld, failcnt;
+  std::optional<config::BarrierLimit> limits;  // of a running container without any: one that is not reached
+};
+
+// Whether bean_of() needs a USAGE for it.
+bool is_counted(const config::BeanKind& kind);
+Bean bean_of(const config::BeanKind& kind, const config::CtSpec& spec, bool running,
+             const std::optional<cgroups::Usage>& usage);
+
+// What it uses now; nullopt: it does not run.
+std::optional<cgroups::Usage> usage_of(const Container& ct);
+
+// A container as it is configured and, when it runs, as it runs.
+struct Occupant {
+  Container ct;
+  bool running = false;
+  std::optional<cgroups::Usage> usage = {};
+};
+// Code::no_ct_config.
+Result<Occupant> look_at(const Host& host, config::CtId id);
+// Those that run, ascending.
+Result<std::vector<Occupant>> running_containers(const Host& host);
+
+}  // namespace vz::runtime
