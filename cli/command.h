@@ -58,6 +58,8 @@ struct Parsed {
 };
 // getopt_long(3): abbreviations, "--name value", "--name=value"; words that are no options go to `rest`. Code::usage.
 Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<const Option> options);
+// The same, up to the first word that is no option: all that follows goes to `rest`.
+Result<Parsed> parse_leading_options(const std::vector<std::string>& args, std::span<const Option> options);
 // The same when no such words are allowed.
 Result<Parsed> parse_only_options(const std::vector<std::string>& args, std::span<const Option> options);
 

@@ -42,8 +42,9 @@ std::optional<std::string> Parsed::value(std::string_view name) const {
   return out;
 }
 
-Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<const Option> options) {
-  const Table table = build(options);
+static Result<Parsed> parse(const std::vector<std::string>& args, std::span<const Option> options, bool leading) {
+  Table table = build(options);
+  if (leading) table.short_options.insert(0, 1, '+');
   std::vector<std::string> storage = args;
   std::vector<char*> argv = {const_cast<char*>("vzctl")};
   for (std::string& a : storage) argv.push_back(a.data());
@@ -65,6 +66,14 @@ Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<con
   }
   for (int i = ::optind; i < argc; ++i) out.rest.emplace_back(argv[static_cast<size_t>(i)]);
   return out;
+}
+
+Result<Parsed> parse_options(const std::vector<std::string>& args, std::span<const Option> options) {
+  return parse(args, options, false);
+}
+
+Result<Parsed> parse_leading_options(const std::vector<std::string>& args, std::span<const Option> options) {
+  return parse(args, options, true);
 }
 
 Result<Parsed> parse_only_options(const std::vector<std::string>& args, std::span<const Option> options) {

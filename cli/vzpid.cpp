@@ -1,17 +1,15 @@
 // vzpid: which container a process of the host is in; vzpid(8).
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <limits>
 #include <optional>
 
 #include "base/json.h"
-#include "base/log.h"
 #include "base/strings.h"
 #include "cgroups/cgroups.h"
-#include "cli/command.h"
+#include "cli/tool.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -19,7 +17,6 @@ namespace vz::cli {
 
 namespace {
 
-constexpr int kFailed = 1;
 constexpr Option kOptions[] = {{"pid", false, 'p'}, {"json", false, 'j'}, {"help", false, 'h'}, {"version"}};
 constexpr const char* kUsage =
     "Usage: vzpid [-p] [-j] PID ... | -\n"
@@ -87,16 +84,7 @@ void print_as_json(const std::vector<Process>& processes) {
   fmt::print("{}\n", pretty_json(list));
 }
 
-Result<void> run(const std::vector<std::string>& args) {
-  TRY_AS(const Parsed options, parse_options(args, kOptions));
-  if (options.has("version")) {
-    std::puts("vzpid version " VESSEL_VERSION);
-    return {};
-  }
-  if (options.has("help")) {
-    std::fputs(kUsage, stdout);
-    return {};
-  }
+Result<int> run(const Parsed& options) {
   TRY_AS(const auto pids, parse_pids(options.rest));
   std::vector<Process> processes;
   for (const pid_t pid : pids)
@@ -105,7 +93,7 @@ Result<void> run(const std::vector<std::string>& args) {
     print_as_json(processes);
   else
     print_table(processes, options.has("pid"));
-  return {};
+  return 0;
 }
 
 }  // namespace
@@ -113,9 +101,6 @@ Result<void> run(const std::vector<std::string>& args) {
 }  // namespace vz::cli
 
 int main(int argc, char** argv) {
-  vz::log::settings().program = "vzpid";
-  const auto r = vz::cli::run({argv + std::min(argc, 1), argv + argc});
-  if (r) return 0;
-  vz::log::error("{}", r.error().text);
-  return vz::cli::kFailed;
+  using namespace vz::cli;
+  return run_tool({.name = "vzpid", .usage = kUsage, .options = kOptions, .run = run}, argc, argv);
 }
