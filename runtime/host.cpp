@@ -16,4 +16,10 @@ Result<Host> load_host() {
   return host;
 }
 
+Result<config::HostSize> host_size() {
+  TRY_AS(const std::string meminfo, sys::read_file("/proc/meminfo"));
+  TRY_AS(const std::string threads, sys::read_file("/proc/sys/kernel/threads-max"));
+  return config::parse_host_size(meminfo, threads);
+}
+
 }  // namespace vz::runtime

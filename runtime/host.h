@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "cgroups/cgroups.h"
 #include "config/config.h"
+#include "config/host_size.h"
 #include "state/state.h"
 
 namespace vz::runtime {
@@ -19,5 +20,8 @@ struct Host {
 
 // Reads vz.conf. Code::no_global_config when it is absent.
 Result<Host> load_host();
+
+// The memory and threads of this machine.
+Result<config::HostSize> host_size();
 
 }  // namespace vz::runtime

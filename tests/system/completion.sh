@@ -49,6 +49,9 @@ completes "101 102" vzmigrate other-host 10
 completes "list build import remove" vztmpl ""
 completes "debian-12 debian-13" vztmpl build d
 assert_contains " $(complete vztmpl remove "") " " tiny "
+completes "101 web 102" vzcalc ""
+completes "--verbose" vzmemcheck --verb
+completes "yes no" vzsplit -v ""
 
 step "names are never run"
 on_alpha touch '/etc/vz/conf/ve-a$(touch owned).conf-sample'
