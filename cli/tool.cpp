@@ -25,7 +25,7 @@ Result<int> run_parsed(const Tool& tool, const std::vector<std::string>& args) {
     std::fputs(tool.usage, stdout);
     return 0;
   }
-  if (tool.for_root && ::geteuid() != 0) return fail(Code::denied, "This program can only be run under root.");
+  if (tool.for_root) TRY(need_root());
   return tool.run(options);
 }
 
@@ -41,6 +41,11 @@ int run_tool(const Tool& tool, const std::vector<std::string>& args) {
 
 int run_tool(const Tool& tool, int argc, char** argv) {
   return run_tool(tool, {argv + std::min(argc, 1), argv + argc});
+}
+
+Result<void> need_root() {
+  if (::geteuid() == 0) return {};
+  return fail(Code::denied, "This program can only be run under root.");
 }
 
 Result<std::string> one_word(const Parsed& options, std::string_view what) {

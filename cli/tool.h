@@ -20,6 +20,7 @@ struct Tool {
 int run_tool(const Tool& tool, const std::vector<std::string>& args);
 int run_tool(const Tool& tool, int argc, char** argv);
 
+Result<void> need_root();  // Code::denied
 // Exactly one word beside the options; Code::usage "WHAT expected; see TOOL --help".
 Result<std::string> one_word(const Parsed& options, std::string_view what);
 // A number of at least LEAST as the option's value; Code::usage.

@@ -72,4 +72,16 @@ Result<std::vector<Occupant>> running_containers(const Host& host) {
   return out;
 }
 
+config::UbcTable ubc_of(const Occupant& o) {
+  config::UbcTable table{std::to_string(o.ct.id), {}};
+  for (const config::BeanKind& kind : config::bean_kinds()) {
+    const Bean bean = bean_of(kind, o.ct.spec, o.running, o.usage);
+    if (!bean.held && !config::bean_limits(o.ct.spec, kind.key)) continue;
+    const config::BarrierLimit limits = bean.limits.value_or(config::BarrierLimit());
+    table.rows.push_back({std::string(kind.name), bean.held.value_or(0), bean.maxheld.value_or(bean.held.value_or(0)),
+                          limits.barrier, limits.limit, bean.failcnt.value_or(0)});
+  }
+  return table;
+}
+
 }  // namespace vz::runtime

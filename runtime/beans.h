@@ -6,6 +6,7 @@
 
 #include "cgroups/cgroups.h"
 #include "config/beans.h"
+#include "config/ubc.h"
 #include "runtime/container.h"
 
 namespace vz::runtime {
@@ -34,5 +35,8 @@ struct Occupant {
 Result<Occupant> look_at(const Host& host, config::CtId id);
 // Those that run, ascending.
 Result<std::vector<Occupant>> running_containers(const Host& host);
+
+// As an OpenVZ kernel would tell it: the beancounters that are counted or configured, 0 for what is not counted.
+config::UbcTable ubc_of(const Occupant& occupant);
 
 }  // namespace vz::runtime

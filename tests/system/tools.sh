@@ -138,8 +138,64 @@ tool 1 vzcfgvalidate /root/none.conf
 assert_contains "$err" "/root/none.conf"
 for words in "" "-r -i /root/bad.conf" "-v maybe /root/bad.conf" "a b"; do tool 1 vzcfgvalidate $words; done
 
+step "vzubc"
+tool 0 vzubc
+assert_eq "$(grep -c '^CT ' <<<"$out")" 2 "tables"
+assert_eq "$(grep -E '^ +numproc\|' <<<"$out" | awk -F '|' '{ print NF, $5 + 0 }')" "6 100" "the row of a limit"
+held=$(grep -E '^ +physpages\|' <<<"$out" | sed -n '1s/.*physpages| *\([0-9.]*\)M.*/\1/p')
+holds "30 < $held < 60"
+tool 0 vzubc -q
+assert_absent "$out" numproc
+tool 0 vzubc -q -qm 30 web
+assert_contains "$out" physpages
+tool 0 vzubc -v web
+assert_contains "$out" kmemsize
+tool 0 vzubc -r web
+status=0
+vz exec2 101 'i=0; while [ $i -lt 120 ]; do sleep 1 & i=$((i + 1)); done' >/dev/null 2>&1 || status=$?
+[ "$status" != 0 ] || fail "no limit of processes"
+tool 0 vzubc -rq -j web
+json 'd[0]["ctid"] == 101 and d[0]["resources"]["numproc"]["failcnt_growth"] > 0'
+tool 0 vzubc -rj web
+json 'd[0]["resources"]["numproc"]["failcnt_growth"] == 0 < d[0]["resources"]["numproc"]["failcnt"]'
+on_alpha sh -c 'cat >/root/ubc' <<'END'
+Version: 2.5
+       uid  resource                     held              maxheld              barrier                limit              failcnt
+       77:  kmemsize                  2650000              3000000             14372700             14790164                    0
+            privvmpages                  1000                 2000                65536                69632                    5
+            dummy                           0                    0  9223372036854775807  9223372036854775807                    0
+            physpages                     900                 1000                    0  9223372036854775807                    0
+END
+tool 0 vzubc -f /root/ubc
+assert_contains "$out" "     kmemsize|2.53M   18%   18%|2.86M   21%   20%|13.7M|14.1M|     -"
+assert_contains "$out" "  privvmpages|3.91M    2%    1%|7.81M    3%    3%| 256M| 272M|     5"
+tool 0 sh -c 'vzubc -f - 77 </root/ubc'
+assert_contains "$out" "CT 77 "
+for words in "-q -v" "103" "nobody" "-qh much" "-f /root/none" "-f /etc/passwd" "-w -j"; do tool 1 vzubc $words; done
+on_alpha sh -c 'rm -r /tmp/vzubc.store && mkdir -m 777 /tmp/vzubc.store'
+tool 1 vzubc -r
+assert_contains "$err" "may be written by others"
+on_alpha sh -c 'rmdir /tmp/vzubc.store && mkdir /root/store && ln -s /root/store /tmp/vzubc.store'
+tool 1 vzubc -r
+assert_eq "$(on_alpha ls -A /root/store)" ""
+on_alpha sh -c 'rm /tmp/vzubc.store && rmdir /root/store'
+
+step "vzoversell"
+tool 0 vzoversell
+assert_eq "$(awk '$1 == 101 { print $4, $8 }' <<<"$out")" "64.0M 128M" "limits of 101"
+assert_eq "$(awk '$1 == "TOTAL" { print $4, $8 }' <<<"$out")" "192M 128M" "their sums"
+assert_eq "$(awk '$1 == "RAM" && NF > 2 { print $5 }' <<<"$out")" 192M "allocated"
+tool 0 vzoversell -j
+json 'd["total"]["ram"]["limit"] == 192 << 20 and d["available"]["ram"] > 0'
+tool 0 vzoversell /root/ubc
+assert_eq "$(awk '$1 == 77 { print $4, $NF }' <<<"$out")" "136M RF"
+assert_contains "$out" "R: memory is not limited as a whole"
+tool 1 vzoversell /root/none
+tool 1 vzoversell a b
+on_alpha rm /root/ubc
+
 step "all of them tell what they are"
-for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck; do
+for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell; do
   tool 0 "$name" --help
   assert_contains "$out" "Usage: $name"
   tool 0 "$name" --version
