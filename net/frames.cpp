@@ -8,10 +8,11 @@
 
 namespace vz::net {
 
-namespace {
-
 const std::string kBroadcast(6, '\xff');
 const std::string kZeroMac(6, '\0');
+
+namespace {
+
 const std::string kAllNodes("\xff\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
 const std::string kSolicitedPrefix("\xff\x02\0\0\0\0\0\0\0\0\0\x01\xff", 13);
 
@@ -25,12 +26,6 @@ std::string append_all(std::initializer_list<std::string_view> parts) {
   std::string out;
   for (const std::string_view p : parts) out += p;
   return out;
-}
-
-std::string arp(unsigned op, std::string_view mac, std::string_view sender, std::string_view target_mac,
-                std::string_view target) {
-  return append_all({kBroadcast, mac, u16(ETHERTYPE_ARP), u16(ARPHRD_ETHER), u16(ETHERTYPE_IP), "\x06\x04", u16(op),
-                     mac, sender, target_mac, target});
 }
 
 // The one's complement sum over the pseudo header and the body.
@@ -62,12 +57,17 @@ uint16_t big16(std::string_view bytes) {
   return static_cast<uint16_t>(static_cast<uint8_t>(bytes[0]) << 8 | static_cast<uint8_t>(bytes[1]));
 }
 
+std::string arp_frame(const Arp& a) {
+  return append_all({a.to, a.from, u16(ETHERTYPE_ARP), u16(ARPHRD_ETHER), u16(ETHERTYPE_IP), "\x06\x04",
+                     u16(a.reply ? ARPOP_REPLY : ARPOP_REQUEST), a.sender_mac, a.sender, a.target_mac, a.target});
+}
+
 std::string gratuitous_arp(std::string_view mac, std::string_view address, bool reply) {
-  return arp(reply ? ARPOP_REPLY : ARPOP_REQUEST, mac, address, reply ? mac : std::string_view(kZeroMac), address);
+  return arp_frame({reply, mac, kBroadcast, mac, address, reply ? mac : std::string_view(kZeroMac), address});
 }
 
 std::string arp_request(std::string_view mac, std::string_view sender, std::string_view target) {
-  return arp(ARPOP_REQUEST, mac, sender, kZeroMac, target);
+  return arp_frame({false, mac, kBroadcast, mac, sender, kZeroMac, target});
 }
 
 std::string unsolicited_na(std::string_view mac, std::string_view address, bool router) {

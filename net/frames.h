@@ -9,7 +9,16 @@
 
 namespace vz::net {
 
+extern const std::string kBroadcast, kZeroMac;
+
 uint16_t big16(std::string_view bytes);  // its first two, in network byte order
+
+struct Arp {
+  bool reply = false;
+  std::string_view from, to;  // of the Ethernet frame
+  std::string_view sender_mac, sender, target_mac, target;
+};
+std::string arp_frame(const Arp& arp);
 
 // "I am ADDRESS" to everybody on the link, as a request or as a reply: caches differ in which one they believe.
 std::string gratuitous_arp(std::string_view mac, std::string_view address, bool reply);

@@ -83,6 +83,8 @@ Result<void> forget_unanswered(int netns);
 // addresses from the host's uplinks. Sends once and waits for nobody; the frames are out some milliseconds before it
 // returns (the kernel takes its time to close a packet socket).
 Result<void> announce(const Plan& plan, int netns);
+// Of routed addresses, those that are looked for on the host's DEVICE.
+Result<void> announce_on_device(const Routed& routed, const std::string& device);
 
 // ---- what a guest made of its network, for suspend and migration ----------------------------------------------------
 
