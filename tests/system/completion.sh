@@ -51,6 +51,7 @@ completes "debian-12 debian-13" vztmpl build d
 assert_contains " $(complete vztmpl remove "") " " tiny "
 completes "101 web 102" vzcalc ""
 completes "--verbose" vzmemcheck --verb
+completes "br0" ndsend fd77::1 br
 completes "yes no" vzsplit -v ""
 
 step "names are never run"

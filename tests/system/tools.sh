@@ -19,7 +19,7 @@ json() { python3 -c 'import json, sys; d = json.load(sys.stdin); sys.exit(0 if e
 field() { awk -v name="$1" -v n="$2" '$1 == name { print $n }' <<<"$out"; }
 
 step "up"
-lab_up alpha
+lab_up alpha client
 need_tiny
 mib_of_host=$(on_alpha awk '/^MemTotal/ { printf "%.2f", $2 / 1024 }' /proc/meminfo)
 swap_of_host=$(on_alpha awk '/^SwapTotal/ { printf "%.2f", $2 / 1024 }' /proc/meminfo)
@@ -194,8 +194,152 @@ tool 1 vzoversell /root/none
 tool 1 vzoversell a b
 on_alpha rm /root/ubc
 
+step "arpsend, ndsend, vzifup-post"
+# ARP and neighbour advertisements that come from elsewhere.
+cat >"$scratch/hear" <<'END'
+import socket, sys, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.settimeout(0.2)
+print("ready", flush=True)
+end = time.time() + float(sys.argv[1])
+while time.time() < end:
+    try:
+        f, who = s.recvfrom(2000)
+    except socket.timeout:
+        continue
+    if who[2] == 4:
+        continue
+    ip = lambda b: ".".join(map(str, b))
+    if f[12:14] == b"\x08\x06":
+        print("arp", f[21], f[6:12].hex(), ip(f[28:32]), f[32:38].hex(), ip(f[38:42]), flush=True)
+    if f[12:14] == b"\x86\xdd" and f[20] == 58 and f[54] == 136:
+        print("na", socket.inet_ntop(socket.AF_INET6, f[62:78]), f[6:12].hex(), flush=True)
+END
+# hear COMMAND...: run on alpha; $heard is what the client heard of it.
+hear() {
+  : >"$scratch/heard"
+  on client python3 - 2 <"$scratch/hear" >"$scratch/heard" &
+  local listener=$!
+  eventually 5 grep -q ready "$scratch/heard"
+  tool 0 "$@"
+  wait $listener
+  heard=$(<"$scratch/heard")
+}
+mac=$(on_alpha cat /sys/class/net/br0/address | tr -d :)
+hear arpsend -U -i 10.77.0.60 -e 10.77.0.60 br0
+assert_contains "$heard" "arp 1 $mac 10.77.0.60 000000000000 10.77.0.60"
+assert_contains "$heard" "arp 2 $mac 10.77.0.60 $mac 10.77.0.60"
+hear arpsend -P -i 10.77.0.61 -e 10.77.0.62 -S 02:00:00:00:00:99 -c 1 br0
+assert_contains "$heard" "arp 2 $mac 10.77.0.61 020000000099 10.77.0.62"
+hear ndsend fd77::60 br0
+assert_contains "$heard" "na fd77::60 $mac"
+hear arpsend -U -i fd77::61 br0
+assert_contains "$heard" "na fd77::61 $mac"
+client_mac=$(on client cat /sys/class/net/br0/address)
+tool 3 arpsend -c 1 -w 1 -D -e 10.77.0.100 -e 10.77.0.99 br0
+assert_eq "$err" "arpsend: 10.77.0.100 is detected on another computer : $client_mac"
+tool 0 arpsend -D -e 10.77.0.99 -e 10.77.0.1 br0
+assert_eq "$out$err" ""
+tool 0 arpsend -Q -e 10.77.0.100 br0
+assert_eq "$out" "10.77.0.100 is at $client_mac"
+tool 0 arpsend -Q -e fd77::100 -c 2 br0
+status=0
+on_alpha arpsend -Q -e 10.77.0.99 br0 || status=$?
+assert_eq "$status" 4 "nobody answers"
+for words in "" "br0" "-U br0" "-D br0" "-U -D -i 10.77.0.1 br0" "-U -i 10.77.0 br0" "-U -i 10.77.0.60 -s xx br0" "-P -i fd77::1 -e fd77::2 br0"; do tool 1 arpsend $words; done
+tool 2 arpsend -U -i 10.77.0.60 nosuch0
+tool 2 arpsend -U -i 10.77.0.60 lo
+for words in "" "10.77.0.1 br0" "fd77::1"; do tool 1 ndsend $words; done
+tool 2 ndsend fd77::1 nosuch0
+ok set 101 --ipadd 10.77.0.50 --ipadd fd77::50
+sleep 1
+hear vzifup-post br0
+assert_contains "$heard" "arp 1 $mac 10.77.0.50 000000000000 10.77.0.50"
+assert_contains "$heard" "na fd77::50 $mac"
+hear vzifup-post lo
+assert_absent "$heard" 10.77.0.50
+tool 1 vzifup-post
+
+step "vzfsync, vznnc, vzcptcheck"
+tool 0 vzfsync -s -n /etc/vz/vz.conf /etc/hostname
+tool 2 vzfsync -d /etc/vz/vz.conf /nowhere
+assert_contains "$err" /nowhere
+for words in "" "-s" "/etc/hostname" "-s -d /etc/hostname"; do tool 1 vzfsync $words; done
+tool 0 sh -c 'vznnc -l -p 4711 -- sh -c "read word; echo got \$word >/root/got; echo answer" & 
+  for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; vznnc -c -p 4711 -- sh -c "echo question; cat >&2" 2>/root/answer && break; done; wait $!'
+assert_eq "$(on_alpha cat /root/got)" "got question"
+assert_eq "$(on_alpha tail -n 1 /root/answer)" answer
+tool 0 sh -c 'vznnc -l -p 4712 -f 7 -- sh -c "echo by seven >&7" & 
+  for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; vznnc -c -p 4712 -f 3 -- sh -c "cat <&3" 2>/dev/null && break; done; wait $!'
+assert_eq "$out" "by seven"
+tool 220 vznnc -c -p 4713 true
+tool 220 sh -c 'true | vznnc -l -p 4713 true'
+tool 127 sh -c '(sleep 0.3; vznnc -c -p 4714 true) & sleep 2 | vznnc -l -p 4714 /no/such/program'
+for words in "" "-l -p 1" "-l -c -p 1 true" "-l true" "-l -p 70000 true" "-l -p 1 -f x true"; do tool 1 vznnc $words; done
+on_alpha rm /root/got /root/answer
+if on_alpha vzcptcheck version >/dev/null 2>&1; then
+  tool 0 vzcptcheck version
+  tool 0 vzcptcheck version "$out"
+  tool 0 vzcptcheck version 1.0
+  tool 2 vzcptcheck version 99
+  assert_contains "$err" "CPT version 99 rejected"
+fi
+tool 0 vzcptcheck caps
+assert_contains ",$out," ",fpu,"
+tool 0 vzcptcheck caps 101 "$out"
+tool 2 vzcptcheck caps fpu,such-a-flag
+assert_eq "$err" "Insufficient CPU capabilities: such-a-flag"
+tool 0 vzcptcheck help
+for words in "" "what" "version x" "caps 101 fpu more"; do tool 1 vzcptcheck $words; done
+
+step "vztmpl-dl, into a cache of its own"
+on_alpha sh -c 'mkdir -p /root/templates/cache && cp /etc/vz/vz.conf /root/vz.conf && sed -i "1i TEMPLATE=\"/root/templates\"" /etc/vz/vz.conf'
+on_alpha sh -c 'mkdir -p /root/repo && vztmpl --cache /root/repo build tiny --name small >/dev/null && ls -l /root/repo >/root/repo/.listing'
+on_alpha sh -c 'cd /root/repo && { python3 -m http.server --bind 127.0.0.1 8099 >/dev/null 2>&1 </dev/null & echo $! >/root/server; }'
+on_alpha sh -c 'cat >/etc/vz/download.conf' <<'END'
+TMPL_REPO_PREFIX="http://127.0.0.1:8099"
+TEMPLATE_REPOS="$TMPL_REPO_PREFIX"
+TMPL_SUFFIXES="tar.gz tar.zst"
+END
+eventually 5 on_alpha wget -q -O /dev/null http://127.0.0.1:8099/.listing
+tool 0 vztmpl-dl --config
+assert_contains "$out" 'TEMPLATE_REPOS="http://127.0.0.1:8099"'
+tool 0 vztmpl-dl --list-remote
+assert_eq "$(grep -x small <<<"$out")" small
+tool 0 vztmpl-dl --list-local
+assert_eq "$out" ""
+tool 0 vztmpl-dl small
+assert_eq "$out" "Downloading: small"
+tool 0 vztmpl-dl --list-local
+assert_eq "$out" small
+tool 2 vztmpl-dl --no-update small
+tool 1 vztmpl-dl missing
+tool 0 vztmpl-dl --quiet --update small
+assert_eq "$out" ""
+tool 5 vztmpl-dl --gpg-check small
+if on_alpha sh -c 'command -v gpg gpgv' >/dev/null; then
+  on_alpha sh -c 'mkdir -m 700 /root/gnupg; export GNUPGHOME=/root/gnupg
+    gpg --batch --quiet --passphrase "" --quick-gen-key mine@example.org && gpg --batch --quiet --passphrase "" --quick-gen-key other@example.org &&
+    gpg --batch --quiet --local-user mine@example.org --armor --detach-sign /root/repo/small.tar.zst; gpgconf --kill all' 2>/dev/null
+  on_alpha sh -c 'echo GPG_KEY=\"mine@example.org\" >>/etc/vz/download.conf'
+  tool 0 env GNUPGHOME=/root/gnupg vztmpl-dl --gpg-check small
+  on_alpha sed -i s/mine@/other@/ /etc/vz/download.conf
+  tool 5 env GNUPGHOME=/root/gnupg vztmpl-dl --gpg-check small
+  on_alpha sed -i s/other@/nobody@/ /etc/vz/download.conf
+  tool 5 env GNUPGHOME=/root/gnupg vztmpl-dl --gpg-check small
+  on_alpha sh -c 'GNUPGHOME=/root/gnupg gpgconf --kill all; rm -r /root/gnupg'
+fi
+on_alpha mv /root/repo/.listing /root/repo/listing
+tool 1 vztmpl-dl --list-remote
+on_alpha sh -c 'kill $(cat /root/server)'
+tool 1 vztmpl-dl small
+for words in "" "a/b" "--update-all x" "--no-such-option"; do tool 3 vztmpl-dl $words; done
+ok create 105 --ostemplate small --diskspace 64M
+ok destroy 105
+on_alpha sh -c 'mv /root/vz.conf /etc/vz/vz.conf && rm -r /root/templates /root/repo /root/server /etc/vz/download.conf'
+
 step "all of them tell what they are"
-for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell; do
+for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell arpsend ndsend vzifup-post vzfsync vznnc vzcptcheck vztmpl-dl; do
   tool 0 "$name" --help
   assert_contains "$out" "Usage: $name"
   tool 0 "$name" --version
