@@ -8,9 +8,8 @@
 
 #include "base/json.h"
 #include "base/strings.h"
-#include "cgroups/cgroups.h"
 #include "cli/tool.h"
-#include "sys/files.h"
+#include "runtime/ps_view.h"
 #include "sys/process.h"
 
 namespace vz::cli {
@@ -33,15 +32,11 @@ struct Process {
 
 // nullopt: it has ended.
 std::optional<Process> look_up(pid_t pid) {
-  const auto groups = sys::read_file(fmt::format("/proc/{}/cgroup", pid));
+  const auto ct = runtime::container_of(pid);
   const auto pids = sys::namespace_pids(pid);
-  if (!groups || !pids) return std::nullopt;
-  Process p{.pid = pid, .inside = pid, .name = sys::command_name(pid)};
-  const auto group = cgroups::group_of_process(*groups);
-  const auto id = group ? parse_u64(*group) : std::nullopt;
-  if (!id || *id > config::kMaxCtId) return p;
-  p.ct = static_cast<config::CtId>(*id);
-  if (pids->size() > 1) p.inside = (*pids)[1];
+  if (!ct || !pids) return std::nullopt;
+  Process p{.pid = pid, .inside = pid, .ct = *ct, .name = sys::command_name(pid)};
+  if (*ct != 0 && pids->size() > 1) p.inside = (*pids)[1];
   return p;
 }
 

@@ -338,8 +338,39 @@ ok create 105 --ostemplate small --diskspace 64M
 ok destroy 105
 on_alpha sh -c 'mv /root/vz.conf /etc/vz/vz.conf && rm -r /root/templates /root/repo /root/server /etc/vz/download.conf'
 
+step "vzps: as Salt, CFEngine, Rudder and scripts call it"
+ok exec2 101 'setsid sleep 1234 >/dev/null 2>&1 &'
+tool 0 sh -c 'vzps -E 0 -efH | cut -b 6-'
+assert_eq "$(head -n 1 <<<"$out" | awk '{ print $1, $2, $3 }')" "UID PID PPID" "Salt's header"
+assert_eq "$(awk 'NR > 1 && $2 !~ /^[0-9]+$/' <<<"$out")" "" "rows that Salt does not understand"
+assert_contains "$out" vz-supervisor
+assert_absent "$out" "sleep 1234"
+assert_eq "$(awk '$2 == 1 { print $3 }' <<<"$out")" 0 "the host's init"
+tool 0 vzps -E 0 -o user,pid,ppid,pgid,pcpu,pmem,vsz,ni,rss,thcount,stime,time,args
+assert_eq "$(awk 'NR == 1 { print $1, $2, $13 }' <<<"$out")" "USER PID COMMAND" "CFEngine's header"
+assert_eq "$(awk 'NR > 1 && $2 !~ /^[0-9]+$/' <<<"$out")" "" "rows that CFEngine does not understand"
+tool 0 vzps -E 0
+assert_eq "$(awk 'NR > 1 && $1 != 0' <<<"$out")" "" "processes of containers"
+tool 0 vzps h -o %cpu -E 101
+assert_eq "$(awk '!/^ *[0-9.]+$/' <<<"$out")" "" "what is no number of %CPU"
+tool 0 vzps -E 101 -ef
+assert_eq "$(head -n 1 <<<"$out" | awk '{ print $1 }')" CTID
+assert_eq "$(awk 'NR > 1 && $1 != 101' <<<"$out")" "" "processes of others"
+[ "$(awk '/sleep 1234/ { print $3 }' <<<"$out")" -gt 0 ] || fail "not there: sleep 1234"
+tool 0 vzps -E web aux
+assert_contains "$out" "sleep 1234"
+tool 0 vzps -E -f
+assert_contains "$out" "sleep 1234"
+assert_contains "$out" vz-supervisor
+tool 0 vzps -C sleep -o args= -E 101
+assert_eq "$(sort -u <<<"$out")" "sleep 1234" "as ps chooses, of one container"
+tool 1 vzps -E 103 -ef
+tool 1 vzps -E nobody
+tool 1 vzps -E 0 --no-such-option
+assert_contains "$err" "unknown gnu long option"
+
 step "all of them tell what they are"
-for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell arpsend ndsend vzifup-post vzfsync vznnc vzcptcheck vztmpl-dl; do
+for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell arpsend ndsend vzifup-post vzfsync vznnc vzcptcheck vztmpl-dl vzps; do
   tool 0 "$name" --help
   assert_contains "$out" "Usage: $name"
   tool 0 "$name" --version
