@@ -1,6 +1,6 @@
 #include "config/host_size.h"
 
-#include <charconv>
+#include <optional>
 
 #include "base/strings.h"
 
@@ -19,17 +19,24 @@ Result<HostSize> parse_host_size(std::string_view meminfo, std::string_view thre
   return size;
 }
 
+// "4800.02", in hundredths. Not std::from_chars(), which would make every command load libm.
+static std::optional<uint64_t> parse_hundredths(std::string_view text) {
+  const auto parts = split(text, '.');
+  if (parts.size() != 2 || parts[1].size() != 2) return std::nullopt;
+  const auto whole = parse_u64(parts[0]), part = parse_u64(parts[1]);
+  if (!whole || !part || *whole > UINT32_MAX) return std::nullopt;
+  return *whole * 100 + *part;
+}
+
 uint64_t parse_cpu_power(std::string_view cpuinfo) {
-  constexpr double kUnitsOfOne = 25;
-  double sum = 0;
+  constexpr uint64_t kUnitsOfOne = 25;
+  uint64_t sum = 0;
   for (const std::string_view line : split(cpuinfo, '\n')) {
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos || to_lower(trim(line.substr(0, colon))) != "bogomips") continue;
-    const std::string_view number = trim(line.substr(colon + 1));
-    double value = 0;
-    if (std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc()) sum += value;
+    sum += parse_hundredths(trim(line.substr(colon + 1))).value_or(0);
   }
-  return static_cast<uint64_t>(sum * kUnitsOfOne);
+  return sum * kUnitsOfOne / 100;
 }
 
 }  // namespace vz::config
