@@ -21,6 +21,7 @@
 
 #include "base/result.h"
 #include "cgroups/devices.h"
+#include "config/spec.h"
 #include "sys/unique_fd.h"
 
 namespace vz::cgroups {
@@ -76,6 +77,8 @@ Result<Host> detect();
 // From the text of /proc/PID/cgroup: the name of the Group that the process is in. Pure. A guest can make groups below
 // its own only. nullopt: none of ours.
 std::optional<std::string> group_of_process(std::string_view proc_cgroup);
+// The container that a process of this host is in, 0: none; nullopt: it has ended.
+std::optional<config::CtId> container_of(pid_t pid);
 
 // A file to write and what; PATH is relative to the CT's directory of that hierarchy, CONTROLLER picks the hierarchy.
 struct Knob {

@@ -114,4 +114,12 @@ std::optional<std::string> group_of_process(std::string_view proc_cgroup) {
   return std::nullopt;
 }
 
+std::optional<config::CtId> container_of(pid_t pid) {
+  const auto groups = sys::read_file(fmt::format("/proc/{}/cgroup", pid));
+  if (!groups) return std::nullopt;
+  const auto group = group_of_process(*groups);
+  const auto id = group ? parse_u64(*group) : std::nullopt;
+  return id && *id <= config::kMaxCtId ? static_cast<config::CtId>(*id) : config::CtId{0};
+}
+
 }  // namespace vz::cgroups

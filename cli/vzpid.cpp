@@ -8,8 +8,8 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "cgroups/cgroups.h"
 #include "cli/tool.h"
-#include "runtime/ps_view.h"
 #include "sys/process.h"
 
 namespace vz::cli {
@@ -32,7 +32,7 @@ struct Process {
 
 // nullopt: it has ended.
 std::optional<Process> look_up(pid_t pid) {
-  const auto ct = runtime::container_of(pid);
+  const auto ct = cgroups::container_of(pid);
   const auto pids = sys::namespace_pids(pid);
   if (!ct || !pids) return std::nullopt;
   Process p{.pid = pid, .inside = pid, .ct = *ct, .name = sys::command_name(pid)};

@@ -47,31 +47,6 @@ Bean bean_of(const config::BeanKind& kind, const config::CtSpec& spec, bool runn
   return bean;
 }
 
-std::optional<cgroups::Usage> usage_of(const Container& ct) {
-  const auto group = group_of(ct);
-  const auto now = group ? group->usage() : group.error();
-  return now ? std::optional(*now) : std::nullopt;
-}
-
-Result<Occupant> look_at(const Host& host, config::CtId id) {
-  TRY_AS(Container ct, load_container(host, id));
-  if (!state::running(host.paths, id)) return Occupant{std::move(ct)};
-  TRY_AS(Container live, live_container(host, ct));
-  auto usage = usage_of(live);
-  return Occupant{std::move(live), true, usage};
-}
-
-Result<std::vector<Occupant>> running_containers(const Host& host) {
-  TRY_AS(const auto all, state::all(host.paths));
-  std::vector<Occupant> out;
-  for (const config::CtId id : all) {
-    if (!state::running(host.paths, id)) continue;
-    auto o = look_at(host, id);
-    if (o && o->running) out.push_back(std::move(*o));
-  }
-  return out;
-}
-
 config::UbcTable ubc_of(const Occupant& o) {
   config::UbcTable table{std::to_string(o.ct.id), {}};
   for (const config::BeanKind& kind : config::bean_kinds()) {

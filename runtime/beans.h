@@ -1,13 +1,12 @@
-// What a container uses, and its beancounters as far as a mainline kernel counts them.
+// Beancounters of a container as far as a mainline kernel counts them.
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "cgroups/cgroups.h"
 #include "config/beans.h"
 #include "config/ubc.h"
-#include "runtime/container.h"
+#include "runtime/occupants.h"
 
 namespace vz::runtime {
 
@@ -21,20 +20,6 @@ struct Bean {
 bool is_counted(const config::BeanKind& kind);
 Bean bean_of(const config::BeanKind& kind, const config::CtSpec& spec, bool running,
              const std::optional<cgroups::Usage>& usage);
-
-// What it uses now; nullopt: it does not run.
-std::optional<cgroups::Usage> usage_of(const Container& ct);
-
-// A container as it is configured and, when it runs, as it runs.
-struct Occupant {
-  Container ct;
-  bool running = false;
-  std::optional<cgroups::Usage> usage = {};
-};
-// Code::no_ct_config.
-Result<Occupant> look_at(const Host& host, config::CtId id);
-// Those that run, ascending.
-Result<std::vector<Occupant>> running_containers(const Host& host);
 
 // As an OpenVZ kernel would tell it: the beancounters that are counted or configured, 0 for what is not counted.
 config::UbcTable ubc_of(const Occupant& occupant);

@@ -4,8 +4,6 @@
 #include <limits>
 
 #include "base/strings.h"
-#include "cgroups/cgroups.h"
-#include "sys/files.h"
 
 namespace vz::runtime {
 
@@ -138,14 +136,6 @@ size_t first_end(std::string_view line) {
 }
 
 }  // namespace
-
-std::optional<config::CtId> container_of(pid_t pid) {
-  const auto groups = sys::read_file(fmt::format("/proc/{}/cgroup", pid));
-  if (!groups) return std::nullopt;
-  const auto group = cgroups::group_of_process(*groups);
-  const auto id = group ? parse_u64(*group) : std::nullopt;
-  return id && *id <= config::kMaxCtId ? static_cast<config::CtId>(*id) : config::CtId{0};
-}
 
 PsRequest parse_ps(const std::vector<std::string>& words, const std::function<bool(const std::string&)>& is_ct) {
   return PsParser(words, is_ct).parse();

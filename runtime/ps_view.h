@@ -1,4 +1,4 @@
-// ps(1) seen by containers: its words understood, its lines filtered. Pure, but for container_of().
+// ps(1) seen by containers: its words understood, its lines filtered. Pure.
 #pragma once
 
 #include <sys/types.h>
@@ -12,9 +12,6 @@
 #include "config/spec.h"
 
 namespace vz::runtime {
-
-// The container that a process of this host is in, 0: none; nullopt: it has ended.
-std::optional<config::CtId> container_of(pid_t pid);
 
 struct PsRequest {
   bool of_containers = false;      // -E is there

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "cli/tool.h"
-#include "runtime/beans.h"
+#include "runtime/occupants.h"
 #include "runtime/shares.h"
 
 namespace vz::cli {

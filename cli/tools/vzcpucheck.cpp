@@ -7,7 +7,7 @@
 #include "base/strings.h"
 #include "cli/tool.h"
 #include "config/host_size.h"
-#include "runtime/beans.h"
+#include "runtime/occupants.h"
 #include "sys/files.h"
 
 namespace vz::cli {

@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/tool.h"
-#include "runtime/beans.h"
+#include "runtime/occupants.h"
 
 namespace vz::cli {
 

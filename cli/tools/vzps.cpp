@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "cgroups/cgroups.h"
 #include "cli/tool.h"
 #include "runtime/ps_view.h"
 #include "state/state.h"
@@ -52,7 +53,7 @@ Result<int> run(const std::vector<std::string>& args) {
   if (!out->status.ok() && out->out.empty()) return out->status.code ? out->status.code : kFailed;
   const size_t width = line_width(request.words);
   bool found = false;
-  for (const runtime::PsLine& line : runtime::filter_ps(request, out->out, runtime::container_of,
+  for (const runtime::PsLine& line : runtime::filter_ps(request, out->out, cgroups::container_of,
                                                         [&](config::CtId ct) { return !only || ct == *only; })) {
     fmt::print("{}\n", width ? line.text.substr(0, width) : line.text);
     found |= line.ct.has_value();
