@@ -1,5 +1,7 @@
 #include "runtime/ps_view.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -147,10 +149,8 @@ std::vector<PsLine> filter_ps(const PsRequest& request, std::string_view output,
   auto lines = split(output, '\n');
   if (!lines.empty() && lines.back().empty()) lines.pop_back();
   if (lines.empty()) return {};
-  const bool has_header =
-      !request.own_columns ||
-      !pid_in(
-          lines[0].substr(0, first_end(lines[0])).substr(std::min(lines[0].find_first_not_of(' '), lines[0].size())));
+  const auto first = words(lines[0]);
+  const bool has_header = !request.own_columns || first.empty() || !pid_in(first[0]);
   const size_t column = request.own_columns ? 0 : pid_column(lines[0]);
   const bool only_header = has_header && lines.size() == 1;
   const size_t width = request.own_columns && !only_header ? first_end(lines.back()) + 1 : 0;
