@@ -86,7 +86,7 @@ void tell(const Order& order, const char* what, const std::string& address) {
 }
 
 // ---- telling
-// ---------------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 struct Macs {
   std::string from, to, sender, target;
@@ -138,7 +138,7 @@ Result<int> answer(const Order& order, const Parsed& options, const net::Device&
 }
 
 // ---- asking
-// ----------------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 // The sender's address: as given, else one of the device's own, else none.
 std::string sender_for(const Order& order, const net::Device& device, const std::string& target) {
@@ -209,7 +209,7 @@ Result<int> request(const Order& order, const Parsed& options, const net::Device
   return all ? 0 : kNoAnswer;
 }
 
-// ----------------------------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 struct Mode {
   std::string_view option;

@@ -87,7 +87,7 @@ void print_settings(const Settings& s) {
 }
 
 // ---- repositories
-// ----------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 // The error's code says what came of it: Code::unsupported there is no wget, Code::not_found no such file.
 Result<std::string> wget(const std::string& url, const std::string& file) {
@@ -146,7 +146,7 @@ std::vector<std::string> remote(const Settings& s, int& status) {
 }
 
 // ---- one template
-// ----------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 struct Job {
   const Settings& settings;
@@ -226,7 +226,7 @@ Result<int> obtain_all(const Settings& s, const std::string& cache, const std::v
   return status;
 }
 
-// ----------------------------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 Result<std::vector<std::string>> local(const std::string& cache) {
   TRY_AS(const auto all, templates::list(cache));

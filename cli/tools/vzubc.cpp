@@ -75,7 +75,7 @@ bool any_of(const Parsed& options, std::initializer_list<std::string_view> names
   return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return options.has(name); });
 }
 
-// ---- what the last run left -----------------------------------------------------------------------------------------
+// ---- what the last run left ----------------------------------------------------------------------------------------
 
 // In a directory that may lie in /tmp: nobody else's, and no link of anybody's.
 class Store {
@@ -111,7 +111,7 @@ class Store {
 };
 
 // ---- what is shown
-// ---------------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 struct View {
   bool verbose = false, quiet = false, relative = false, incremental = false, color = false;
@@ -212,7 +212,7 @@ Json as_json(const UbcTable& table, const std::vector<Shown>& rows, const View& 
 }
 
 // ---- what is asked for
-// -----------------------------------------------------------------------------------------------
+// ---- the command line ----------------------------------------------------------------------------------------------
 
 Result<std::vector<UbcTable>> chosen(const Parsed& options) {
   TRY_AS(auto all, read_beancounters(options.value("file")));
