@@ -20,12 +20,14 @@ class Failed(Exception):
 
 
 def spawn(argv, log):
-    null = os.open("/dev/null", os.O_RDONLY)
+    # Not /dev/null, which is the host's: crun and lxc give their standard input to the container's root (fchown).
+    empty, end = os.pipe()
+    os.close(end)
     try:
         return os.posix_spawnp(argv[0], argv, os.environ, file_actions=[
-            (os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)])
+            (os.POSIX_SPAWN_DUP2, empty, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)])
     finally:
-        os.close(null)
+        os.close(empty)
 
 
 def wait_gone(pid, timeout=TIMEOUT):

@@ -99,21 +99,23 @@ Result<std::string> copy_memory(const Wire& wire, const runtime::Host& host, con
 Result<void> copy_pages(const Wire& wire, const runtime::Container& ct, checkpoint::EarlyPages& early, int channel,
                         const RoundLimits& limits, uint64_t total) {
   TRY_AS(const cgroups::Group group, runtime::group_of(ct));
-  TRY(copy_in_rounds(limits, [&](unsigned number) -> Result<uint64_t> {
+  const auto round = [&](unsigned number) -> Result<uint64_t> {
     Progress progress;
     TRY(progress.begin(fmt::format("Memory, round {}", number), std::exchange(total, 0)));
     Pace pace(limits.bytes_per_second);
     uint64_t sum = 0, bytes = 0;
+    const auto spent = [&](size_t some) {
+      progress.report(sum += some);
+      pace.spend(some);
+    };
     TRY(keeping_alive(wire, [&]() -> Result<void> {
       TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));
-      TRY_AS(bytes, early.send_round(tasks, channel, [&](size_t some) {
-        progress.report(sum += some);
-        pace.spend(some);
-      }));
+      TRY_AS(bytes, early.send_round(tasks, channel, spent));
       return {};
     }));
     return bytes;
-  }));
+  };
+  TRY(copy_in_rounds(limits, round));
   return {};
 }
 

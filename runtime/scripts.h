@@ -16,8 +16,7 @@ namespace vz::runtime {
 
 enum class Event { premount, mount, start, stop, umount, postumount, create };
 
-// ---- pure
-// ------------------------------------------------------------------------------------------------------------
+// ---- pure ---------------------------------------------------------------------------------------------------------
 
 // The files that belong to EVENT, there or not, in the order in which they are run.
 std::vector<std::string> script_paths(const state::Paths& paths, config::CtId id, Event event);
@@ -28,8 +27,7 @@ std::vector<std::string> script_environment(const state::Paths& paths, config::C
 // Why a file is not run as root ("is not owned by root ..."), or a directory above it not relied on; empty: it is.
 std::string distrust(const struct ::stat& st, const std::string& path);
 
-// ---- on this host
-// ----------------------------------------------------------------------------------------------------
+// ---- on this host -------------------------------------------------------------------------------------------------
 
 bool has_script(const Host& host, config::CtId id, Event event);
 

@@ -85,8 +85,7 @@ void tell(const Order& order, const char* what, const std::string& address) {
   if (order.verbose) fmt::print("{} {} on {}\n", what, net::address_text(address), order.device);
 }
 
-// ---- telling
-// ---- the command line ----------------------------------------------------------------------------------------------
+// ---- telling ------------------------------------------------------------------------------------------------------
 
 struct Macs {
   std::string from, to, sender, target;
@@ -137,8 +136,7 @@ Result<int> answer(const Order& order, const Parsed& options, const net::Device&
   return 0;
 }
 
-// ---- asking
-// ---- the command line ----------------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------------------------
 
 // The sender's address: as given, else one of the device's own, else none.
 std::string sender_for(const Order& order, const net::Device& device, const std::string& target) {

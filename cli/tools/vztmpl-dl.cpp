@@ -86,8 +86,7 @@ void print_settings(const Settings& s) {
   print("GPG_KEY", s.key);
 }
 
-// ---- repositories
-// ---- the command line ----------------------------------------------------------------------------------------------
+// ---- repositories -------------------------------------------------------------------------------------------------
 
 // The error's code says what came of it: Code::unsupported there is no wget, Code::not_found no such file.
 Result<std::string> wget(const std::string& url, const std::string& file) {
@@ -145,8 +144,7 @@ std::vector<std::string> remote(const Settings& s, int& status) {
   return out;
 }
 
-// ---- one template
-// ---- the command line ----------------------------------------------------------------------------------------------
+// ---- one template -------------------------------------------------------------------------------------------------
 
 struct Job {
   const Settings& settings;

@@ -110,8 +110,7 @@ class Store {
   sys::UniqueFd dir_;
 };
 
-// ---- what is shown
-// ---- the command line ----------------------------------------------------------------------------------------------
+// ---- what is shown ------------------------------------------------------------------------------------------------
 
 struct View {
   bool verbose = false, quiet = false, relative = false, incremental = false, color = false;
@@ -211,8 +210,7 @@ Json as_json(const UbcTable& table, const std::vector<Shown>& rows, const View& 
   return {{"ctid", ctid_json(table.ct)}, {"resources", std::move(resources)}};
 }
 
-// ---- what is asked for
-// ---- the command line ----------------------------------------------------------------------------------------------
+// ---- what is asked for --------------------------------------------------------------------------------------------
 
 Result<std::vector<UbcTable>> chosen(const Parsed& options) {
   TRY_AS(auto all, read_beancounters(options.value("file")));
