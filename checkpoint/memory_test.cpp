@@ -194,7 +194,7 @@ TEST_CASE("memory: a source that hangs up, one that sends nonsense, and one that
     const Question q{.pages = 1, .address = 0x1000, .task = 7};
     REQUIRE(sys::write_all(criu.b.get(), {reinterpret_cast<const char*>(&q), sizeof q}));
   }
-  channel.a.reset();
+  ::shutdown(channel.a.get(), SHUT_WR);
   const auto stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1", no_matter);
   REQUIRE_FALSE(stored);
   CHECK(stored.error().code == Code::peer);
