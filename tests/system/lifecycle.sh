@@ -322,7 +322,7 @@ assert_broken_off set
 
 step "Ctrl-C, SIGTERM or kill -9 of restart, half-way: the next start works"
 for signal in INT TERM KILL; do
-  for delay in $(scaled 10 30 60 100); do
+  for delay in $(scaled 3 6 10 30 60); do
     ok start 101
     interrupt "$signal" "$delay" restart 101
     status=0

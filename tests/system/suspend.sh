@@ -31,7 +31,8 @@ END_OF_RULES
 ok exec2 101 'mkdir -p /sys/fs/cgroup/own/leaf && echo 5 >/sys/fs/cgroup/own/cgroup.max.depth && chown 1000:1000 /sys/fs/cgroup/own/leaf
   setsid sh -c "echo 0 >/sys/fs/cgroup/own/leaf/cgroup.procs; exec tail -f /dev/null" >/dev/null 2>&1 </dev/null &
   mkdir /run/mine && echo here >/run/mine/file'
-# Sorted, and without the number of an interface's other end.
+# Sorted, and without the number of an interface's other end, which may by chance be that of one in the guest: busybox then tells its
+# name, and no M-DOWN.
 of_guest() {
   {
     inside 101 'for what in addr route "route show table 77" rule "-6 route"; do ip $what; done
@@ -39,7 +40,7 @@ of_guest() {
       stat -c "%u:%g" /sys/fs/cgroup/own/leaf; grep ^0: /proc/$(pidof tail)/cgroup
       cut -d " " -f 4-7 /proc/1/mountinfo'
     in_netns nft --stateless list ruleset
-  } | sed 's/@if[0-9]*//; s/ *$//' | sort
+  } | sed 's/@[a-z0-9]*: /: /; s/,M-DOWN>/>/; s/ *$//' | sort
 }
 of_host() {
   on_alpha sh -c 'ip -o link show myeth0 | grep -o "master [^ ]*\|link/ether [^ ]*"; ip route; ip -6 route; ip neigh show proxy; ip -6 neigh show proxy' | sort
