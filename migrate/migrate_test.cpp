@@ -51,22 +51,20 @@ TEST_CASE("terms survive the wire, and lies are errors") {
   const auto f = parse_facts(print(facts()));
   REQUIRE(f);
   CHECK(f->cpu_flags == facts().cpu_flags);
-  Offer offer{101, "HOSTNAME=\"\xff\"\n", "HOSTNAME=\"b\"\n", true, true, 5, 6, 7};
+  Offer offer{101, "HOSTNAME=\"\xff\"\n", "HOSTNAME=\"b\"\n", true, 5, 6, 7};
   const auto o = parse_offer(print(offer));
   REQUIRE(o);
   CHECK(o->id == 101);
   CHECK(o->live == offer.live);
   CHECK(o->used_kib == 5);
   CHECK(o->memory_kib == 7);
-  CHECK(o->pages);
   const auto landing = parse_landing(print(Landing{.root = "/vz/root/101", .until = 1700000000}));
   REQUIRE(landing);
   CHECK(landing->root == "/vz/root/101");
   CHECK(landing->until == 1700000000);
   CHECK_FALSE(parse_landing("{\"root\":\"/\"}"));
-  for (const char* bad :
-       {"", "{}", "[]", "{\"ctid\":\"x\"}", "nonsense",
-        "{\"ctid\":0,\"conf\":\"\",\"live\":\"\",\"online\":true,\"pages\":false,\"used_kib\":0,\"used_inodes\":0}"})
+  for (const char* bad : {"", "{}", "[]", "{\"ctid\":\"x\"}", "nonsense",
+                          "{\"ctid\":0,\"conf\":\"\",\"live\":\"\",\"online\":true,\"used_kib\":0,\"used_inodes\":0}"})
     CHECK_FALSE(parse_offer(bad));
   CHECK_FALSE(parse_problems("{\"code\":1}"));
 }

@@ -77,7 +77,6 @@ Result<Offer> make_offer(Departure& m) {
   offer.conf = m.ct.file.text();
   offer.live = m.live.file.text();
   offer.online = m.options.online;
-  offer.pages = m.plan.pages;
   TRY_AS(storage::DiskUsage used, storage::usage(m.ct.area), "disk usage");
   offer.used_kib = used.space_kib;
   offer.used_inodes = used.inodes;

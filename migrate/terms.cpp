@@ -81,7 +81,6 @@ std::string print(const Offer& o) {
                      {"conf", o.conf},
                      {"live", o.live},
                      {"online", o.online},
-                     {"pages", o.pages},
                      {"used_kib", o.used_kib},
                      {"used_inodes", o.used_inodes},
                      {"memory_kib", o.memory_kib}});
@@ -93,7 +92,6 @@ Result<Offer> parse_offer(std::string_view text) {
            o.conf = j.at("conf").get<std::string>();
            o.live = j.at("live").get<std::string>();
            o.online = j.at("online").get<bool>();
-           o.pages = j.at("pages").get<bool>();
            o.used_kib = j.at("used_kib").get<uint64_t>();
            o.used_inodes = j.at("used_inodes").get<uint64_t>();
            o.memory_kib = j.at("memory_kib").get<uint64_t>();

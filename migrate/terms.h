@@ -34,7 +34,6 @@ struct Offer {
   std::string conf;  // text of CTID.conf
   std::string live;  // the same as it runs: with what was set without --save
   bool online = false;
-  bool pages = false;                      // its memory goes to a page store
   uint64_t used_kib = 0, used_inodes = 0;  // of the private area
   uint64_t memory_kib = 0;                 // online: what its processes have of their own
 };
