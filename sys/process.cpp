@@ -220,6 +220,14 @@ Result<Forked> start(const Program& program) {
   return std::move(s.child);
 }
 
+Error exec(std::vector<std::string> words) {
+  std::vector<char*> argv;
+  for (std::string& w : words) argv.push_back(w.data());
+  argv.push_back(nullptr);
+  ::execvp(argv[0], argv.data());
+  return fail_sys(errno, "run '{}'", words[0]);
+}
+
 void detach(std::vector<int> kept) {
   ::setsid();
   const int null = ::open("/dev/null", O_RDWR);

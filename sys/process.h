@@ -43,6 +43,8 @@ struct Forked {
   UniqueFd pidfd;
 };
 Result<Forked> fork_process();
+// Becomes another program, found in PATH; returns only an error.
+Error exec(std::vector<std::string> words);
 // For a child that may outlive its caller: leaves it the session, the terminal and all descriptors but KEPT (above 2).
 // Its ssh would stay connected otherwise, its locks held, and a script that reads its output would wait.
 void detach(std::vector<int> kept);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/tool.h"
+#include "sys/process.h"
 #include "sys/unique_fd.h"
 
 namespace vz::cli {
@@ -93,12 +94,7 @@ Result<int> run(const Parsed& options) {
   TRY_AS(sys::UniqueFd connected, options.has("listen") ? listen_at(address) : connect_to(address));
   TRY_AS(const sys::UniqueFd peer, above(std::move(connected), place));
   TRY(pass_on(peer, place));
-  std::vector<std::string> words = options.rest;
-  std::vector<char*> argv;
-  for (std::string& w : words) argv.push_back(w.data());
-  argv.push_back(nullptr);
-  ::execvp(argv[0], argv.data());
-  log::error("run '{}': {}", printable(words[0]), fail_sys(errno, "exec").text);
+  log::error("{}", printable(sys::exec(options.rest).text));
   return kNotRun;
 }
 

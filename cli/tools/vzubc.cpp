@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "base/json.h"
 #include "base/strings.h"
@@ -16,6 +17,7 @@
 #include "cli/tool.h"
 #include "state/state.h"
 #include "sys/files.h"
+#include "sys/process.h"
 
 namespace vz::cli {
 
@@ -264,11 +266,7 @@ Result<int> watch(const Parsed& options) {
   }
   words.emplace_back("--");
   words.insert(words.end(), options.rest.begin(), options.rest.end());
-  std::vector<char*> argv;
-  for (std::string& w : words) argv.push_back(w.data());
-  argv.push_back(nullptr);
-  ::execvp(argv[0], argv.data());
-  return fail_sys(errno, "run watch");
+  return sys::exec(std::move(words));
 }
 
 Result<int> run(const Parsed& options) {
