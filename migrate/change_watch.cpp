@@ -73,16 +73,19 @@ bool ChangeWatch::add_tree(const std::string& path) {
 
 // NAME in the directory FD, whose path is DIRECTORY.
 bool ChangeWatch::add_entry(int fd, const std::string& directory, const std::string& name, uint64_t mask) {
-  if (name == "." || (mask & kNames)) found_.insert(directory.empty() ? "./" : directory + "/");
+  if (name == "." || (mask & kNames)) found_.insert(directory.empty() ? "." : directory);
   if (name == ".") return true;
   const std::string path = directory.empty() ? name : directory + "/" + name;
   struct ::stat st {};
-  if (::fstatat(fd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
+  if (::fstatat(fd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    found_.insert(path);
+    return errno == ENOENT;
+  }
   if (st.st_dev != device_) return true;
   if (S_ISDIR(st.st_mode)) {
     // A renamed directory brings everything that is in it.
     if (mask & (FAN_CREATE | FAN_MOVED_TO)) return add_tree(path);
-    add_name(found_, path, true);
+    found_.insert(path);
     return true;
   }
   add_name(found_, path, false);

@@ -23,8 +23,8 @@ bool not_before(const timespec& t, const timespec& since);
 using Directories = std::unordered_map<ino_t, std::string>;
 Result<Directories> directories_of(const std::string& root);
 
-// What the last copy looks at, relative to the root: "FILE"; "DIRECTORY/" for itself and the names in it, so that
-// removals travel; "DIRECTORY" for itself alone.
+// What the last copy looks at, relative to the root: "FILE"; "DIRECTORY" for itself alone; "DIRECTORY/" for itself and
+// everything in it, which is a lot to compare; a name that is not there any more for its removal.
 using Names = std::set<std::string>;
 // PATH, as it has to be in the list: with the directory it lies in, whose times the copy changes by writing the file.
 void add_name(Names& names, const std::string& path, bool directory);

@@ -69,7 +69,8 @@ std::vector<std::string> rsync_options(const Copy& how) {
   out.emplace_back(how.make_room ? "--delete-before" : "--delete");
   if (how.by_content) out.emplace_back("--checksum");
   if (how.files_from.empty()) return out;
-  out.insert(out.end(), {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs"});
+  out.insert(out.end(), {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs",
+                         "--delete-missing-args"});
   if (!how.by_content) out.emplace_back("--ignore-times");
   return out;
 }
