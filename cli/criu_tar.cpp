@@ -1,6 +1,7 @@
 // tar, as criu calls it for what a tmpfs holds (it comes first in criu's PATH): tar itself, but without its --gzip. All
 // of it happens while the container stands still, gzip packs some 40 MB a second, and each call would start a shell and
-// gzip besides. What is packed nevertheless, by another criu, is still read.
+// gzip besides. What is packed nevertheless, by another criu, is still read. In its place stands a format that knows
+// parts of a second: a file's time must not go back by a move.
 //
 // VESSEL_SOCKETS, paths in lines: where one's directory is in what was extracted, a socket is made there, which tar
 // cannot do. See checkpoint/bound_sockets.h. It all belongs to the guest, whose links lead nowhere out of the
@@ -45,9 +46,14 @@ void make_sockets(char** argv, char* paths) {
 int main(int argc, char** argv) {
   const bool extract = argc > 1 && strcmp(argv[1], "--extract") == 0;
   const bool packed = extract && stdin_is_gzip();
+  static char format[] = "--format=posix";
   int kept = 1;
-  for (int i = 1; i < argc; ++i)
-    if (packed || strcmp(argv[i], "--gzip") != 0) argv[kept++] = argv[i];
+  for (int i = 1; i < argc; ++i) {
+    if (packed || strcmp(argv[i], "--gzip") != 0)
+      argv[kept++] = argv[i];
+    else if (!extract)
+      argv[kept++] = format;
+  }
   argv[kept] = nullptr;
   char* sockets = extract ? getenv("VESSEL_SOCKETS") : nullptr;
   if (const pid_t child = sockets ? fork() : 0; child != 0) {
