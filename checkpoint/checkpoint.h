@@ -23,6 +23,8 @@ struct DumpOptions {
   std::function<Result<void>()> when_frozen = {};  // the CT stands still; criu waits for this before it begins to dump
   std::function<Result<void>()> when_dumped = {};  // everything is written; success ends the CT here
   std::string parent = {};  // of the last pre_dump(), relative to DIR: only what was written since is dumped
+  // Mount points in the CT's own namespace whose file systems somebody else takes over, see RestoreOptions::mounts.
+  std::vector<std::string> left_out = {};
   // Memory that can wait is not written; until when_dumped returns it can be read from the CT, see page_source.h.
   bool leave_memory = false;
 };
@@ -41,6 +43,10 @@ struct RestoreOptions {
   std::function<Result<void>()> before_release = {};
   // The memory is not in DIR but comes from a LazyPages that serves it.
   bool lazy_pages = false;
+  // Directories, below DIR, that are mounted where the dump left something out, in that order.
+  std::vector<std::string> mounts = {};
+  // The CT's control group is there, with its limits: something counts as its own already.
+  bool has_group = false;
   // The death of the calling process, too, undoes it until at_release.
   bool tied_to_caller = false;
   // Called last of all before the network hears of it; an error undoes it still. After that nothing does.

@@ -89,7 +89,7 @@ Result<void> dump(const runtime::Host& host, const runtime::Container& stored, c
     TRY(sys::replace_file(fmt::format("{}/{}", options.dir, kConfFile), conf, 0600));
   CriuRun run;
   run.args = {"dump", "-t", std::to_string(running->init), "--evasive-devices"};
-  for (const auto& part : {common_options(), dump_externals()})
+  for (const auto& part : {common_options(), dump_externals(options.left_out)})
     run.args.insert(run.args.end(), part.begin(), part.end());
   if (!options.parent.empty())
     for (std::string& option : parent_options(options.parent)) run.args.push_back(std::move(option));

@@ -34,9 +34,11 @@ bool is_device_node(const sys::MountInfo& mount) {
 
 }  // namespace
 
-std::vector<std::string> foreign_mounts(std::string_view process, std::string_view init, std::string_view host) {
+std::vector<std::string> foreign_mounts(std::string_view process, std::string_view init, std::string_view host,
+                                        std::string_view run_dir) {
   std::set<std::string, std::less<>> devices;
-  for (const sys::MountInfo& m : parse_mounts(host)) devices.emplace(m.device);
+  for (const sys::MountInfo& m : parse_mounts(host))
+    if (!sys::is_within(m.point, run_dir)) devices.emplace(m.device);
   const auto of_init = parse_mounts(init);
   const auto root = std::find_if(of_init.begin(), of_init.end(), [](const auto& m) { return m.point == "/"; });
   std::vector<std::string> out;
@@ -51,13 +53,14 @@ std::vector<std::string> foreign_mounts(std::string_view process, std::string_vi
   return out;
 }
 
-Result<std::vector<ForeignMount>> foreign_mounts(pid_t init, const std::vector<pid_t>& pids) {
+Result<std::vector<ForeignMount>> foreign_mounts(pid_t init, const std::vector<pid_t>& pids,
+                                                 const std::string& run_dir) {
   TRY_AS(const std::string of_init, sys::read_file(fmt::format("/proc/{}/mountinfo", init)));
   TRY_AS(const std::string host, sys::read_file("/proc/self/mountinfo"));
   std::vector<ForeignMount> out;
   std::set<std::string> namespaces, points;
   const auto look_at = [&](pid_t pid, const std::string& text) {
-    for (const std::string& point : foreign_mounts(text, of_init, host)) {
+    for (const std::string& point : foreign_mounts(text, of_init, host, run_dir)) {
       if (pid == init) points.insert(point);
       if (pid == init || !points.contains(point)) out.push_back({pid, printable(point)});
     }

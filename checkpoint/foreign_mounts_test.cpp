@@ -20,7 +20,7 @@ TEST_CASE("mounts of the host's in a guest are told from its own") {
       "65 60 0:30 /vz/101 /sys/fs/cgroup rw - cgroup2 c rw\n"
       "80 60 0:4 net:[1] /run/netns/a rw - nsfs nsfs rw\n"
       "66 60 8:1 /private/101/srv /mnt rw - ext4 /dev/a rw\n";
-  CHECK(foreign_mounts(guest, guest, host).empty());
+  CHECK(foreign_mounts(guest, guest, host, "/run/vz").empty());
   const std::string more =
       "67 60 8:1 /data /data\\040one rw,idmapped - ext4 /dev/a rw\n"
       "68 60 8:1 /private/1011 /other rw - ext4 /dev/a rw\n"
@@ -29,12 +29,18 @@ TEST_CASE("mounts of the host's in a guest are told from its own") {
       "72 63 0:80 /vessel-device-0 /dev/net/tun rw - tmpfs tmpfs rw\n"
       "70 60 0:50 /home /home rw - nfs server:/ rw\n"
       "71 60 0:6 /sda /dev/sda rw - tmpfs dev rw\n";
-  CHECK(foreign_mounts(guest + more, guest, host) ==
+  CHECK(foreign_mounts(guest + more, guest, host, "/run/vz") ==
         std::vector<std::string>{"/data one", "/other", "/named", "/disk", "/dev/net/tun", "/home", "/dev/sda"});
   // A service that has changed its root, and another one with devices of its own.
   CHECK(foreign_mounts("90 80 8:1 /private/101/run/haproxy / rw - ext4 /dev/a rw\n"
                        "91 90 0:6 /null /run/x/dev/null rw - tmpfs dev rw\n"
                        "92 90 8:1 /data /data rw - ext4 /dev/a rw\n",
-                       guest, host) == std::vector<std::string>{"/data"});
-  CHECK(foreign_mounts("", "", host).empty());
+                       guest, host, "/run/vz") == std::vector<std::string>{"/data"});
+  CHECK(foreign_mounts("", "", host, "/run/vz").empty());
+  const std::string moving = "93 60 0:91 / /srv rw - tmpfs tmpfs rw\n";
+  CHECK(foreign_mounts(guest + moving, guest, host + "94 20 0:91 / /run/vz/move/101/tmpfs/0 rw - tmpfs tmpfs rw\n",
+                       "/run/vz")
+            .empty());
+  CHECK(foreign_mounts(guest + moving, guest, host + "94 20 0:91 / /run/vzx rw - tmpfs tmpfs rw\n", "/run/vz") ==
+        std::vector<std::string>{"/srv"});
 }

@@ -66,7 +66,7 @@ std::vector<std::string> common_options() {
           "net"};
 }
 
-std::vector<std::string> dump_externals() {
+std::vector<std::string> dump_externals(const std::vector<std::string>& left_out) {
   std::vector<std::string> out;
   for (const std::string_view node : runtime::device_nodes()) {
     out.emplace_back("--external");
@@ -76,14 +76,22 @@ std::vector<std::string> dump_externals() {
     out.emplace_back("--external");
     out.push_back(fmt::format("mnt[{}]:null", file));
   }
+  for (size_t i = 0; i < left_out.size(); ++i) {
+    out.emplace_back("--external");
+    out.push_back(fmt::format("mnt[{}]:mount-{}", left_out[i], i));
+  }
   return out;
 }
 
-std::vector<std::string> restore_externals() {
+std::vector<std::string> restore_externals(const std::vector<std::string>& mounts) {
   std::vector<std::string> out;
   for (const std::string_view node : runtime::device_nodes()) {
     out.emplace_back("--external");
     out.push_back(fmt::format("mnt[{0}]:/dev/{0}", node));
+  }
+  for (size_t i = 0; i < mounts.size(); ++i) {
+    out.emplace_back("--external");
+    out.push_back(fmt::format("mnt[mount-{}]:{}", i, mounts[i]));
   }
   return out;
 }

@@ -27,7 +27,8 @@ Result<std::vector<cgroups::Group::Directory>> parse_tree(std::string_view text)
 
 // criu options that dump and restore must agree on. Device nodes are bind mounts of the host's.
 std::vector<std::string> common_options();
-std::vector<std::string> dump_externals();
-std::vector<std::string> restore_externals();
+// LEFT_OUT and MOUNTS as in DumpOptions and RestoreOptions.
+std::vector<std::string> dump_externals(const std::vector<std::string>& left_out);
+std::vector<std::string> restore_externals(const std::vector<std::string>& mounts);
 
 }  // namespace vz::checkpoint

@@ -146,7 +146,7 @@ Result<std::vector<Obstacle>> obstacles(const runtime::Host& host, const runtime
     found = look_at_descriptors(pids);
   }
   std::vector<Obstacle> out = std::move(found.foreign);
-  TRY_AS(const std::vector<ForeignMount> mounts, foreign_mounts(running->init, pids));
+  TRY_AS(const std::vector<ForeignMount> mounts, foreign_mounts(running->init, pids, host.paths.run_dir));
   for (const ForeignMount& m : mounts)
     out.push_back({.pid = m.pid,
                    .why = fmt::format("has a mount of the host's on '{}', which criu cannot bring back", m.point),

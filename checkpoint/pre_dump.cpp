@@ -58,7 +58,7 @@ Result<uint64_t> pre_dump(const runtime::Host& host, const runtime::Container& c
   CriuRun run;
   // "read": memory is read while the guest runs on, not spliced into pipes while it stands still.
   run.args = {"pre-dump", "-t", std::to_string(running->init), "--pre-dump-mode", "read"};
-  for (const auto& part : {common_options(), dump_externals()})
+  for (const auto& part : {common_options(), dump_externals({})})
     run.args.insert(run.args.end(), part.begin(), part.end());
   if (parent.empty())
     run.args.emplace_back("--track-mem");

@@ -62,14 +62,25 @@ Result<void> hide_tmp(const std::vector<std::string>& needs) {
              : fail_sys(errno, "mount a tmpfs on /tmp");
 }
 
+// Directories of ours let nobody in, and criu's root is nobody. In its own mount namespace there is nothing in RUN_DIR
+// but DIR, which is below it.
+Result<void> let_in(const std::string& run_dir, const std::string& dir) {
+  TRY_AS(const UniqueFd images, sys::clone_tree(dir, true));
+  TRY(sys::mount("vessel-restore", run_dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755"));
+  TRY(sys::make_dirs(dir));
+  return sys::attach(images.get(), dir);
+}
+
 // In the child that becomes criu: a mount namespace of its own in which VE_ROOT is the idmapped tree, so that criu's
 // root is a plain mount point and nothing of it shows on the host.
-Result<void> see_root(const runtime::Host& host, const runtime::Container& ct, const std::string& dir, int tree) {
+Result<void> see_root(const runtime::Host& host, const runtime::Container& ct, const RestoreOptions& options,
+                      int tree) {
   if (::unshare(CLONE_NEWNS) != 0) return fail_sys(errno, "mount namespace");
   TRY(sys::make_private("/"));
   TRY(die_with_parent());
   TRY_AS(const std::string criu, criu_program(host));
-  TRY(hide_tmp({criu, sys::helper_path(""), dir, ct.area.root_dir}));
+  TRY(hide_tmp({criu, sys::helper_path(""), options.dir, ct.area.root_dir}));
+  if (!options.mounts.empty()) TRY(let_in(host.paths.run_dir, options.dir));
   return sys::attach(tree, ct.area.root_dir);
 }
 
@@ -86,7 +97,7 @@ Result<runtime::Container> as_dumped(const runtime::Host& host, const runtime::C
 CriuRun restore_run(const runtime::Container& ct, const OurPart& part, const RestoreOptions& options) {
   CriuRun run;
   run.args = {"restore", "--restore-detached", "--restore-sibling", "--root", ct.area.root_dir};
-  for (const auto& more : {common_options(), restore_externals()})
+  for (const auto& more : {common_options(), restore_externals(options.mounts)})
     run.args.insert(run.args.end(), more.begin(), more.end());
   if (options.lazy_pages) run.args.emplace_back("--lazy-pages");
   if (!part.sockets.empty()) run.env.push_back(placeholders(part.sockets));
@@ -165,9 +176,7 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
   Rollback undo;
   TRY_AS(cgroups::Group group, runtime::group_of(ct));
   undo.add("remove the cgroups", [group] { return group.remove(); });
-  TRY(group.create(ct.ids.first), "cgroups");
-  TRY_AS(const cgroups::Limits limits, ct.limits());
-  TRY(group.apply(limits), "limits");
+  if (!options.has_group) TRY(runtime::make_group(ct));
   undo.add("reap what was killed", reap_children);  // a group with a zombie in it cannot be removed
   TRY(group.make_guest_tree(part.tree, ct.ids.first), "cgroups");
   TRY_AS(UniqueFd user_ns, sys::make_user_ns(ct.ids));
@@ -178,7 +187,7 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
   bool appeared = false;
   Result<void> released;
   CriuRun run = restore_run(ct, part, options);
-  run.before_exec = [&] { return see_root(host, ct, options.dir, tree.get()); };
+  run.before_exec = [&] { return see_root(host, ct, options, tree.get()); };
   run.last_word = "pre-resume";
   run.hook = [&](const HookCall& call) -> Result<void> {
     if (call.action == "setup-namespaces") {
@@ -219,7 +228,7 @@ Result<void> restore(const runtime::Host& host, const runtime::Container& stored
   TRY_AS(const runtime::Container ct, as_dumped(host, stored, options.dir));
   if (state::running(host.paths, ct.id))
     return fail(Code::running, "Unable to perform restore: container already running");
-  TRY(runtime::clean_up(host, ct, runtime::Leave::mounted));
+  if (!options.has_group) TRY(runtime::clean_up(host, ct, runtime::Leave::mounted));
   Rollback undo;
   if (!storage::is_mounted(ct.area)) {
     TRY(runtime::mount(host, ct));

@@ -12,11 +12,13 @@
 #include "cli/command.h"
 #include "cli/each.h"
 #include "migrate/events.h"
+#include "migrate/landing.h"
 #include "migrate/migrate.h"
 #include "migrate/page_flow.h"
 #include "migrate/recover.h"
 #include "migrate/rounds.h"
 #include "migrate/steps.h"
+#include "migrate/tmpfs_ahead.h"
 #include "state/moves.h"
 #include "sys/cancel.h"
 
@@ -204,6 +206,19 @@ Result<int> pages(const std::vector<std::string>& args) {
   return 0;
 }
 
+// "charge CTID MOVE COMMAND...": what it fills of our memory counts as that of the CT, which MOVE brings here.
+Result<int> charge(const std::vector<std::string>& args) {
+  if (args.size() < 4) return fail(Code::usage, "{} CTID MOVE COMMAND is due", args[0]);
+  const std::vector<std::string> named(args.begin(), args.begin() + 3);
+  TRY_AS(const Named n, parse_named(named));
+  TRY_AS(runtime::Host host, host_with_log(-1));
+  TRY_AS(const state::Move m, state::load_move(host.paths, n.id, std::string(n.move)));
+  if (m.state != state::MoveState::receiving) return fail(Code::invalid, "the move is {}", state::text(m.state));
+  TRY_AS(const runtime::Container ct, migrate::kept_container(host, n.id));
+  TRY(migrate::join_memory(ct));
+  return sys::exec({args.begin() + 3, args.end()});
+}
+
 Result<int> print_steps(const std::vector<std::string>&) {
   for (const migrate::Step& s : migrate::steps()) fmt::print("{} {} {}\n", s.side, s.name, s.what);
   return 0;
@@ -211,7 +226,8 @@ Result<int> print_steps(const std::vector<std::string>&) {
 
 // What hosts and tests ask each other; not for people.
 constexpr std::pair<std::string_view, Result<int> (*)(const std::vector<std::string>&)> kInternal[] = {
-    {"receive", receive}, {"verdict", verdict}, {"forget", forget}, {"pages", pages}, {"steps", print_steps}};
+    {"receive", receive}, {"verdict", verdict}, {"forget", forget},
+    {"pages", pages},     {"charge", charge},   {"steps", print_steps}};
 
 Result<int> recover(const runtime::Host& host, const Parsed& p) {
   if (p.rest.size() != 1) return fail(Code::usage, "CTID is due (see vzmigrate --help)");

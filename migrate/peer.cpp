@@ -65,12 +65,13 @@ Result<std::vector<std::string>> split_words(std::string_view text) {
 
 std::vector<std::string> rsync_options(const Copy& how) {
   // A file rewritten in the same second keeps its size and its whole-second time.
-  std::vector<std::string> out = {"-aHAXx", "--numeric-ids", "--sparse", "--modify-window=-1"};
+  std::vector<std::string> out = {how.into_mounts ? "-aHAX" : "-aHAXx", "--numeric-ids", "--sparse",
+                                  "--modify-window=-1"};
   out.emplace_back(how.make_room ? "--delete-before" : "--delete");
   if (how.by_content) out.emplace_back("--checksum");
   if (how.files_from.empty()) return out;
-  out.insert(out.end(), {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs",
-                         "--delete-missing-args"});
+  out.insert(out.end(),
+             {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--delete-missing-args"});
   if (!how.by_content) out.emplace_back("--ignore-times");
   return out;
 }
@@ -157,7 +158,8 @@ Result<void> Peer::rsync(const std::string& source, const std::string& destinati
   sys::Program program{.argv = {"rsync"}};
   for (std::string& word : rsync_options(how)) program.argv.push_back(std::move(word));
   // Never onto the disk below: the other side may have given up. Standing in it keeps it mounted.
-  const std::string there = fmt::format("cd {} && mountpoint -q . && exec rsync \"$@\"", shell_quote(destination));
+  const std::string there =
+      fmt::format("cd {} && mountpoint -q . && exec {} rsync \"$@\"", shell_quote(destination), how.run_by);
   program.argv.insert(program.argv.end(),
                       {"-e", shell, "--rsync-path=" + as_root(address_, "sh -c " + shell_quote(there) + " rsync")});
   if (how.progress) program.argv.insert(program.argv.end(), {"--info=progress2", "--no-human-readable"});

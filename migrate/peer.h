@@ -19,6 +19,8 @@ struct Copy {
   bool make_room = false;            // what is only there goes before anything is copied
   std::optional<int> progress = {};  // where rsync says how far it is (migrate/progress.h)
   uint64_t bytes_per_second = 0;     // not faster; 0: any
+  bool into_mounts = false;          // also what is mounted below, on either side
+  std::string run_by = {};           // there, a command that rsync's is given to; empty: none
 };
 
 struct Address {

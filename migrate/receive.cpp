@@ -21,6 +21,7 @@
 #include "migrate/recover.h"
 #include "migrate/steps.h"
 #include "migrate/terms.h"
+#include "migrate/tmpfs_ahead.h"
 #include "migrate/watchdog.h"
 #include "net/hold.h"
 #include "runtime/cleanup.h"
@@ -42,11 +43,12 @@ struct Reception {
   runtime::Container ct{};  // as it will be here
   net::Plan network{};      // at once, if it comes running
   std::optional<state::Lock> lock{};
-  std::string move{};     // its name; empty: nothing was begun
-  std::string images{};   // directory of what "image" brings
-  bool released = false;  // it is ours now
-  PageFlow pages{};       // its memory, where it goes to a page store
-  bool follows = false;   // it runs before all of that is here
+  std::string move{};                 // its name; empty: nothing was begun
+  std::string images{};               // directory of what "image" brings
+  bool released = false;              // it is ours now
+  PageFlow pages{};                   // its memory, where it goes to a page store
+  bool follows = false;               // it runs before all of that is here
+  std::vector<std::string> mounts{};  // what its tmpfs hold, where that goes ahead
   Watchdog watchdog{};
 };
 
@@ -216,6 +218,16 @@ Result<void> on_image(const Reception& r, const std::string& name, const std::st
   return sys::write_all(fd.get(), body);
 }
 
+// What comes counts as the CT's memory, so its group is there before it.
+Result<void> on_tmpfs(Reception& r, const std::string& body) {
+  if (!r.offer->online || !r.mounts.empty()) return fail(Code::peer, "'tmpfs' out of turn");
+  TRY_AS(const auto terms, parse_tmpfs_terms(body));
+  TRY_AS(const runtime::Container live, runtime::make_container(r.host, r.ct.id, config::File::parse(r.offer->live)));
+  TRY(runtime::make_group(live));
+  TRY_AS(r.mounts, make_tmpfs(r.images, terms));
+  return r.wire.send("tmpfs", r.images);
+}
+
 Result<void> on_sync(const Reception& r) {
   TRY(storage::sync(on_copy(r.ct).area));
   return r.wire.send("synced");
@@ -292,8 +304,12 @@ Result<void> on_restore(Reception& r) {
   if (r.pages.wanted()) TRY(r.pages.begin());
   Beside feeder;
   TRY(feeder.begin([&](int) { return feed(r); }));
-  checkpoint::RestoreOptions options{
-      .dir = r.images, .images_follow = true, .lazy_pages = r.pages.wanted(), .tied_to_caller = true};
+  checkpoint::RestoreOptions options{.dir = r.images,
+                                     .images_follow = true,
+                                     .lazy_pages = r.pages.wanted(),
+                                     .mounts = r.mounts,
+                                     .has_group = !r.mounts.empty(),
+                                     .tied_to_caller = true};
   options.before_release = [&]() -> Result<void> {
     TRY(feeder.finish());
     at(r.host, "restored");
@@ -345,6 +361,7 @@ Result<void> on_message(Reception& r, const Message& m) {
   }
   if (r.move.empty() || r.released) return fail(Code::peer, "'{}' out of turn", printable(m.verb));
   if (m.verb == "sync") return on_sync(r);
+  if (m.verb == "tmpfs") return on_tmpfs(r, m.body);
   if (m.verb == "round") {
     TRY(take_round(r.images, m.body));
     return r.wire.send("taken");

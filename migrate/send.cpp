@@ -29,6 +29,7 @@
 #include "migrate/steps.h"
 #include "migrate/terms.h"
 #include "migrate/times.h"
+#include "migrate/tmpfs_ahead.h"
 #include "migrate/watchdog.h"
 #include "net/hold.h"
 #include "runtime/cleanup.h"
@@ -68,6 +69,7 @@ struct Departure {
   std::string copied{};                                               // memory: the last round's name
   sys::UniqueFd channel{};                                            // memory: to the page store
   checkpoint::EarlyPages early{};                                     // memory: what is there
+  TmpfsAhead tmpfs{};                                                 // what it keeps there
   net::Hold hold{};                                                   // packets that come in the freeze
 };
 
@@ -176,12 +178,30 @@ Result<void> copy_round(Departure& m) {
   return {};
 }
 
+// As much as there is of what it keeps in memory as files.
+Result<void> copy_tmpfs(Departure& m, const std::string& images) {
+  TRY(m.tmpfs.find(m.init, images));
+  if (m.tmpfs.empty()) return {};
+  m.times.begin("tmpfs, beforehand", false);
+  TRY_AS(const std::string there, m.peer.wire().ask("tmpfs", print(m.tmpfs.terms()), "tmpfs"));
+  Progress progress;
+  TRY(progress.begin("Syncing tmpfs", m.tmpfs.bytes()));
+  const Copy copy{.progress = progress.fd(),
+                  .bytes_per_second = m.options.bwlimit,
+                  .run_by = fmt::format("vzmigrate charge {} {}", m.ct.id, m.move)};
+  return keeping_alive(m.peer.wire(), [&] { return m.tmpfs.copy(m.peer, there, copy); });
+}
+
+Result<std::vector<pid_t>> processes_of(const runtime::Container& ct) {
+  TRY_AS(const cgroups::Group group, runtime::group_of(ct));
+  return group.processes();
+}
+
 // By what the kernel told, or else by the change times of all files.
 Result<Names> changes(Departure& m, timespec since) {
   std::vector<pid_t> pids;  // none when it was stopped for the move
   if (state::running(m.host.paths, m.ct.id)) {
-    TRY_AS(const cgroups::Group group, runtime::group_of(m.ct));
-    TRY_AS(pids, group.processes());
+    TRY_AS(pids, processes_of(m.ct));
   }
   if (auto told = m.watch.changes(pids, since)) return std::move(*told);
   log::detail("every file is looked at in the last copy: what the kernel told of the changes is not all");
@@ -274,8 +294,13 @@ Result<void> serve_memory(Departure& m, const std::string& images, Beside& serve
 Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
   ImageSender sender(m.peer.wire(), images);
   timespec frozen_at{};
-  Beside copy, send, memory;
-  checkpoint::DumpOptions options{.dir = images, .parent = m.copied, .leave_memory = m.plan.pages};
+  Beside copy, copy_of_tmpfs, send, memory;
+  const auto copy_tmpfs_changes = [&]() -> Result<void> {
+    TRY_AS(const auto pids, processes_of(m.ct));
+    return m.tmpfs.copy_changes(m.peer, pids);
+  };
+  checkpoint::DumpOptions options{
+      .dir = images, .parent = m.copied, .left_out = m.tmpfs.points(), .leave_memory = m.plan.pages};
   options.when_prepared = [&]() -> Result<void> {
     TRY(sender.send_all());
     TRY(m.peer.wire().send("restore"));
@@ -289,6 +314,8 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
     TRY(runtime::hide_network(m.live));
     hold_packets(m);
     at(m.host, "frozen");
+    TRY(m.tmpfs.check());
+    if (!m.tmpfs.empty()) TRY(copy_of_tmpfs.begin([&](int) { return copy_tmpfs_changes(); }));
     return copy.begin([&](int) { return copy_changes(m, m.copied_at); });
   };
   options.when_dumped = [&]() -> Result<void> {
@@ -297,7 +324,11 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
     TRY(send.finish(m.goes_on_at));
     m.times.begin("Second rsync", true);  // what is left of it
     TRY(copy.finish(m.goes_on_at));
-    if (checkpoint::made_links(images)) TRY(copy_changes(m, frozen_at));
+    if (!m.tmpfs.empty()) TRY(copy_of_tmpfs.finish(m.goes_on_at));
+    if (checkpoint::made_links(images)) {
+      TRY(copy_changes(m, frozen_at));
+      if (!m.tmpfs.empty()) TRY(copy_tmpfs_changes());
+    }
     at(m.host, "sent");
     m.times.begin("Undump + Resume", true);
     if (m.plan.pages) TRY(serve_memory(m, images, memory));
@@ -341,6 +372,7 @@ Result<void> move_running(Departure& m) {
   TRY(copy_round(m));
   const std::string images = images_dir(m.host, m.ct.id);
   TRY(make_images_dir(images));
+  TRY(copy_tmpfs(m, images));
   TRY(copy_memory_beforehand(m, images));
   at(m.host, "memory-copied");
   log::info("Live migration stage: suspending, moving, resuming");
@@ -442,6 +474,7 @@ Result<void> send(const runtime::Host& host, const runtime::Container& ct, const
   auto moved = carry_out(m);
   release_events();
   m.watch.end();
+  m.tmpfs.end();
   if (!moved) {
     const auto record = state::load_move(host.paths, ct.id, m.move);
     if (record && record->state == state::MoveState::moving)

@@ -13,7 +13,7 @@
 
 namespace vz::migrate {
 
-constexpr uint32_t kProtocol = 6;
+constexpr uint32_t kProtocol = 7;
 // A destination that hears nothing for so long takes the source for gone; before the freeze "alive" is said meanwhile.
 constexpr auto kSilence = std::chrono::seconds(20);
 constexpr size_t kMaxVerb = 300;

@@ -156,4 +156,12 @@ Result<cgroups::Group> group_of(const Container& ct) {
   return cgroups::Group(*host, std::to_string(ct.id));
 }
 
+Result<void> make_group(const Container& ct) {
+  TRY_AS(const cgroups::Group group, group_of(ct));
+  TRY(group.create(ct.ids.first), "cgroups");
+  TRY_AS(const cgroups::Limits limits, ct.limits());
+  TRY(group.apply(limits), "limits");
+  return {};
+}
+
 }  // namespace vz::runtime

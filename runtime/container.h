@@ -42,5 +42,7 @@ Result<void> note_live(const Host& host, const Container& live);
 
 // cgroups::Group of this CT, on the hierarchies of this host (looked at once per process).
 Result<cgroups::Group> group_of(const Container& ct);
+// Makes it, without processes, with the limits of CT. The caller removes it after a failure.
+Result<void> make_group(const Container& ct);
 
 }  // namespace vz::runtime
