@@ -14,8 +14,9 @@ constexpr uint64_t kWorthWatching = 4u << 20;
 
 }  // namespace
 
-Result<uint64_t> EarlyPages::send_round(const Tasks& tasks, int socket, const std::function<void(size_t)>& spent) {
-  Sender sender(socket, tasks);
+Result<uint64_t> EarlyPages::send_round(const Tasks& tasks, int socket,
+                                        const std::function<void(size_t, size_t)>& spent) {
+  Sender sender(socket, tasks, choice_);
   uint64_t bytes = 0;
   for (const auto& [task, pid] : tasks) {
     auto sent = send_task(task, pid, sender, spent);
@@ -32,7 +33,7 @@ Result<uint64_t> EarlyPages::send_round(const Tasks& tasks, int socket, const st
 }
 
 Result<uint64_t> EarlyPages::send_task(uint64_t task, pid_t pid, Sender& sender,
-                                       const std::function<void(size_t)>& spent) {
+                                       const std::function<void(size_t, size_t)>& spent) {
   auto it = watched_.find(task);
   if (it == watched_.end() || it->second.pid != pid) {
     TRY_AS(const Ranges memory, lazy_memory(pid));
@@ -49,7 +50,7 @@ Result<uint64_t> EarlyPages::send_task(uint64_t task, pid_t pid, Sender& sender,
     if (!sent && sent.error().sys_errno == EIO) continue;  // unmapped meanwhile
     TRY(sent);
     append(fresh, {piece.address, piece.pages});
-    spent(piece.pages * kPage);
+    spent(piece.pages * kPage, *sent);
   }
   w.sent = unite(subtract(w.sent, unite(look.written, look.unknown)), fresh);
   return size_of(fresh);

@@ -80,8 +80,9 @@ class Receiver {
     worker_ = std::thread([this] {
       Piece p;
       while (::recv(own_.get(), &p, sizeof p, MSG_WAITALL) == sizeof p) {
-        std::string pages(p.pages * kPage, 0);
+        std::string pages(p.bytes, 0);
         if (p.pages && ::recv(own_.get(), pages.data(), pages.size(), MSG_WAITALL) < 0) return;
+        if (p.bytes < p.pages * kPage) pages = unpack(pages, p.pages * kPage).value_or("");
         for (uint64_t i = 0; i < p.pages; ++i) pages_[p.address + i * kPage] = pages.substr(i * kPage, kPage);
         if (p.pages == 0) (void)sys::write_all(own_.get(), {reinterpret_cast<const char*>(&p), sizeof p});
       }
@@ -100,7 +101,7 @@ class Receiver {
   std::thread worker_;
 };
 
-void ignore(size_t) {}
+void ignore(size_t, size_t) {}
 
 bool cannot() {
   const std::string why = cannot_track_writes();
@@ -140,7 +141,7 @@ TEST_CASE("early pages: what is written after a round is due, nothing else") {
   EarlyPages early;
   const Tasks tasks = {{1, puppet.pid()}};
   uint64_t spent = 0;
-  const auto first = early.send_round(tasks, there.socket(), [&](size_t bytes) { spent += bytes; });
+  const auto first = early.send_round(tasks, there.socket(), [&](size_t bytes, size_t) { spent += bytes; });
   REQUIRE(first);
   CHECK(*first >= buffer.size);
   CHECK(spent == *first);

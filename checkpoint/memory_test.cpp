@@ -126,7 +126,8 @@ TEST_CASE("memory: criu gets each page, whatever the order it asks in, and again
   const Tasks tasks = {{7, still.pid}};
   Result<void> sent, stored;
   bool whole = false;
-  std::thread source([&] { sent = send_memory(channel.a.get(), tasks, *all_memory(tasks)); });
+  PackingChoice choice;
+  std::thread source([&] { sent = send_memory(channel.a.get(), tasks, *all_memory(tasks), choice); });
   std::thread store([&] {
     stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1", [&]() -> Result<void> {
       whole = true;
@@ -159,16 +160,18 @@ TEST_CASE("memory: what comes later is newer, wherever it begins and ends") {
   Result<void> stored;
   std::thread store([&] { stored = store_pages(channel.b.get(), criu.a.get(), "4.2.1", no_matter); });
   auto send = [&](uint64_t first, uint64_t count, char what) {
-    const Piece piece{7, first * kPage, count};
+    std::string bytes(count * kPage, what);
+    if (what == 'b' || what == 'd') bytes = Packer().pack(bytes);
+    const Piece piece{7, first * kPage, count, bytes.size()};
     REQUIRE(sys::write_all(channel.a.get(), {reinterpret_cast<const char*>(&piece), sizeof piece}));
-    REQUIRE(sys::write_all(channel.a.get(), std::string(count * kPage, what)));
+    REQUIRE(sys::write_all(channel.a.get(), bytes));
   };
   send(10, 20, 'a');
   send(15, 2, 'b');
   send(5, 6, 'c');
   send(28, 5, 'd');
   send(20, 4, 'e');
-  const Piece all{kWhole, 0, 0};
+  const Piece all{kWhole, 0, 0, 0};
   REQUIRE(sys::write_all(channel.a.get(), {reinterpret_cast<const char*>(&all), sizeof all}));
   std::string got;
   for (uint64_t page = 5; page < 33;) {
@@ -188,9 +191,15 @@ TEST_CASE("memory: a source that hangs up, one that sends nonsense, and one that
     REQUIRE(sys::write_all(channel.a.get(), {reinterpret_cast<const char*>(&piece), sizeof piece}));
   };
   SECTION("gone") {}
-  SECTION("a piece larger than any") { send({7, 0x1000, 1u << 30}); }
+  SECTION("a piece larger than any") { send({7, 0x1000, 1u << 30, 0}); }
+  SECTION("more than its pages") { send({7, 0x1000, 1, kPage + 1}); }
+  SECTION("packed, of another size") {
+    const std::string packed = Packer().pack(std::string(2 * kPage, 'x'));
+    send({7, 0x1000, 1, packed.size()});
+    REQUIRE(sys::write_all(channel.a.get(), packed));
+  }
   SECTION("incomplete") {
-    send({kWhole, 0, 0});
+    send({kWhole, 0, 0, 0});
     const Question q{.pages = 1, .address = 0x1000, .task = 7};
     REQUIRE(sys::write_all(criu.b.get(), {reinterpret_cast<const char*>(&q), sizeof q}));
   }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "checkpoint/packing.h"
 #include "checkpoint/page_source.h"
 #include "sys/files.h"
 
@@ -115,12 +116,16 @@ class Exchange {
     const ssize_t n = ::recv(source_, &p, sizeof p, MSG_WAITALL);
     if (n < 0 && errno == EINTR) return {};
     if (n != sizeof p) return fail(Code::peer, "the source has hung up");
-    if (p.pages > kMostPages) return fail(Code::peer, "a piece of {} pages", p.pages);
+    const uint64_t size = p.pages * kPage;
+    if (p.pages > kMostPages || p.bytes > size) return fail(Code::peer, "a piece of {} pages", p.pages);
     if (p.pages == 0) return mark(p);
-    std::string pages(p.pages * kPage, 0);
+    std::string pages(p.bytes, 0);
     if (::recv(source_, pages.data(), pages.size(), MSG_WAITALL) != static_cast<ssize_t>(pages.size()))
       return fail(Code::peer, "the source has hung up");
     if (done_) return {};
+    if (p.bytes < size) {
+      TRY_AS(pages, unpack(pages, size));
+    }
     store_.add(p, std::move(pages));
     return answer();
   }

@@ -104,9 +104,9 @@ Result<void> copy_pages(const Wire& wire, const runtime::Container& ct, checkpoi
     TRY(progress.begin(fmt::format("Memory, round {}", number), std::exchange(total, 0)));
     Pace pace(limits.bytes_per_second);
     uint64_t sum = 0, bytes = 0;
-    const auto spent = [&](size_t some) {
+    const auto spent = [&](size_t some, size_t on_wire) {
       progress.report(sum += some);
-      pace.spend(some);
+      pace.spend(on_wire);
     };
     TRY(keeping_alive(wire, [&]() -> Result<void> {
       TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));

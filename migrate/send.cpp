@@ -272,7 +272,7 @@ Result<void> serve_memory(Departure& m, const std::string& images, Beside& serve
   TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));
   TRY_AS(const checkpoint::Contents contents, m.early.rest(tasks));
   if (m.plan.follows) server.outlive_caller();
-  TRY(server.begin([&](int) { return checkpoint::send_memory(m.channel.get(), tasks, contents); }));
+  TRY(server.begin([&](int) { return checkpoint::send_memory(m.channel.get(), tasks, contents, m.early.choice()); }));
   m.channel.reset();  // the store must see when the server ends
   return checkpoint::note_lazy_pages(images, server.pid());
 }
