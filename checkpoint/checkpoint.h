@@ -1,7 +1,9 @@
 // Suspending a container to disk and bringing it back: `vzctl suspend` and `resume`, and the two halves of a live move.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,8 @@ struct RestoreOptions {
   bool lazy_pages = false;
   // Directories, below DIR, that are mounted where the dump left something out, in that order.
   std::vector<std::string> mounts = {};
+  // Descriptors of segments that its processes share, whole, by the names that name_segments() gave them.
+  std::map<uint64_t, int> segments = {};
   // The CT's control group is there, with its limits: something counts as its own already.
   bool has_group = false;
   // The death of the calling process, too, undoes it until at_release.

@@ -15,6 +15,7 @@
 #include "checkpoint/bound_sockets.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/criu.h"
+#include "checkpoint/criu_images.h"
 #include "checkpoint/images.h"
 #include "runtime/cleanup.h"
 #include "runtime/root_tree.h"
@@ -100,6 +101,10 @@ CriuRun restore_run(const runtime::Container& ct, const OurPart& part, const Res
   for (const auto& more : {common_options(), restore_externals(options.mounts)})
     run.args.insert(run.args.end(), more.begin(), more.end());
   if (options.lazy_pages) run.args.emplace_back("--lazy-pages");
+  for (const auto& [id, fd] : options.segments) {
+    run.args.insert(run.args.end(), {"--inherit-fd", fmt::format("fd[{}]:{}", fd, segment_key(id))});
+    run.inherit.push_back(fd);
+  }
   if (!part.sockets.empty()) run.env.push_back(placeholders(part.sockets));
   run.image_dir = options.dir;
   run.log_name = "restore.log";

@@ -10,11 +10,14 @@
 #include <cstddef>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/criu_images.h"
 #include "sys/files.h"
 
 namespace vz::migrate {
 
 namespace {
+
+constexpr std::string_view kGoAhead = "all-still.log";  // no image
 
 bool is_image(const std::string& dir, const std::string& name) {
   struct stat st {};
@@ -67,11 +70,47 @@ Result<void> ImageSender::send_shown(const std::string& what) {
   return sent;
 }
 
+// The list PAGEMAP and its pages count as sent.
+Result<void> ImageSender::pass_over(const std::string& pagemap) {
+  TRY_AS(const std::string list, sys::read_file(dir_ + "/" + pagemap));
+  TRY_AS(const uint64_t id, checkpoint::pages_of(list));
+  for (const std::string& name : {pagemap, fmt::format("pages-{}.img", id)}) {
+    TRY_AS(const struct ::stat st, sys::stat(dir_ + "/" + name));
+    sent_[name] = st.st_size;
+  }
+  return {};
+}
+
+// criu closes pages before the list that tells whose they are.
+Result<void> ImageSender::send_closed(const std::string& name) {
+  if (!shared_ || shared_->empty()) return send_rest(name);
+  if (name.starts_with("pages-")) return {};
+  if (shared_->knows(name)) return pass_over(name);
+  TRY(send_rest(name));
+  if (!name.starts_with("pagemap-")) return {};
+  TRY_AS(const std::string list, sys::read_file(dir_ + "/" + name));
+  TRY_AS(const uint64_t id, checkpoint::pages_of(list));
+  return send_rest(fmt::format("pages-{}.img", id));
+}
+
 Result<void> ImageSender::send_all() {
   TRY_AS(auto names, sys::list_dir(dir_));
+  for (const std::string& name : names)
+    if (shared_ && shared_->knows(name)) TRY(pass_over(name));
   std::stable_partition(names.begin(), names.end(), [](const std::string& n) { return n != checkpoint::kFirstImage; });
   for (const std::string& name : names)
     if (is_image(dir_, name)) TRY(send_rest(name));
+  return {};
+}
+
+Result<void> ImageSender::send_changes() {
+  const auto changes = std::exchange(changes_, nullptr);
+  return changes ? changes() : Result<void>();
+}
+
+Result<void> ImageSender::go_ahead() const {
+  if (!changes_) return {};
+  TRY_AS(const sys::UniqueFd mark, sys::open(fmt::format("{}/{}", dir_, kGoAhead), O_WRONLY | O_CREAT | O_EXCL, 0600));
   return {};
 }
 
@@ -82,10 +121,16 @@ Result<void> ImageSender::follow(int enough) {
   for (;;) {
     pollfd p[2] = {{watch.get(), POLLIN, 0}, {enough, POLLIN, 0}};
     if (::poll(p, 2, -1) < 0 && errno != EINTR) return fail_sys(errno, "poll");
-    if (p[1].revents) return send_all();
+    if (p[1].revents) {
+      TRY(send_changes());
+      return send_all();
+    }
     if (!p[0].revents) continue;
     for (const std::string& name : closed_files(watch.get()))
-      if (name != checkpoint::kFirstImage && is_image(dir_, name)) TRY(send_rest(name));
+      if (name == kGoAhead)
+        TRY(send_changes());
+      else if (name != checkpoint::kFirstImage && is_image(dir_, name))
+        TRY(send_closed(name));
   }
 }
 

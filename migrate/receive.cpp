@@ -8,6 +8,7 @@
 #include <chrono>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -19,6 +20,7 @@
 #include "migrate/page_flow.h"
 #include "migrate/precopy.h"
 #include "migrate/recover.h"
+#include "migrate/shared_ahead.h"
 #include "migrate/steps.h"
 #include "migrate/terms.h"
 #include "migrate/tmpfs_ahead.h"
@@ -49,6 +51,8 @@ struct Reception {
   PageFlow pages{};                   // its memory, where it goes to a page store
   bool follows = false;               // it runs before all of that is here
   std::vector<std::string> mounts{};  // what its tmpfs hold, where that goes ahead
+  SharedThere shared{};               // and what its processes share
+  bool has_group = false;             // for these to count as its memory
   Watchdog watchdog{};
 };
 
@@ -219,11 +223,22 @@ Result<void> on_image(const Reception& r, const std::string& name, const std::st
 }
 
 // What comes counts as the CT's memory, so its group is there before it.
-Result<void> on_tmpfs(Reception& r, const std::string& body) {
-  if (!r.offer->online || !r.mounts.empty()) return fail(Code::peer, "'tmpfs' out of turn");
-  TRY_AS(const auto terms, parse_tmpfs_terms(body));
+Result<void> prepare_group(Reception& r) {
+  if (!r.offer->online) return fail(Code::peer, "memory of a container that does not come running");
+  if (std::exchange(r.has_group, true)) return {};
   TRY_AS(const runtime::Container live, runtime::make_container(r.host, r.ct.id, config::File::parse(r.offer->live)));
-  TRY(runtime::make_group(live));
+  return runtime::make_group(live);
+}
+
+Result<void> on_share(Reception& r, const std::string& segment, const std::string& body) {
+  TRY(prepare_group(r));
+  return r.shared.share(r.ct, segment, body);
+}
+
+Result<void> on_tmpfs(Reception& r, const std::string& body) {
+  if (!r.mounts.empty()) return fail(Code::peer, "'tmpfs' out of turn");
+  TRY_AS(const auto terms, parse_tmpfs_terms(body));
+  TRY(prepare_group(r));
   TRY_AS(r.mounts, make_tmpfs(r.images, terms));
   return r.wire.send("tmpfs", r.images);
 }
@@ -279,6 +294,10 @@ Result<void> feed(const Reception& r) {
       TRY(r.wire.wait(kLongestDump));
       TRY_AS(Message m, r.wire.receive());
       if (m.verb == "complete") return {};
+      if (m.verb.starts_with("pages ")) {
+        TRY(r.shared.put(m.verb.substr(6), m.body));
+        continue;
+      }
       if (!m.verb.starts_with("image ")) return fail(Code::peer, "unexpected message '{}'", printable(m.verb));
       const std::string name = m.verb.substr(6);
       if (name == checkpoint::kFirstImage)
@@ -290,6 +309,7 @@ Result<void> feed(const Reception& r) {
   // Opened also after a failure: criu waits for a writer, and takes the end of file for a broken image.
   TRY_AS(sys::UniqueFd fifo, sys::open(fmt::format("{}/{}", r.images, checkpoint::kFirstImage), O_WRONLY));
   TRY(received);
+  TRY(r.shared.finish(r.images));
   if (r.pages.wanted()) TRY(r.pages.feed(first));
   TRY(sys::write_all(fifo.get(), first));
   fifo.reset();
@@ -308,7 +328,8 @@ Result<void> on_restore(Reception& r) {
                                      .images_follow = true,
                                      .lazy_pages = r.pages.wanted(),
                                      .mounts = r.mounts,
-                                     .has_group = !r.mounts.empty(),
+                                     .segments = r.shared.segments(),
+                                     .has_group = r.has_group,
                                      .tied_to_caller = true};
   options.before_release = [&]() -> Result<void> {
     TRY(feeder.finish());
@@ -362,6 +383,8 @@ Result<void> on_message(Reception& r, const Message& m) {
   if (r.move.empty() || r.released) return fail(Code::peer, "'{}' out of turn", printable(m.verb));
   if (m.verb == "sync") return on_sync(r);
   if (m.verb == "tmpfs") return on_tmpfs(r, m.body);
+  if (m.verb.starts_with("share ")) return on_share(r, m.verb.substr(6), m.body);
+  if (m.verb.starts_with("pages ")) return r.shared.put(m.verb.substr(6), m.body);
   if (m.verb == "round") {
     TRY(take_round(r.images, m.body));
     return r.wire.send("taken");

@@ -26,6 +26,7 @@
 #include "migrate/pulse.h"
 #include "migrate/recover.h"
 #include "migrate/rounds.h"
+#include "migrate/shared_ahead.h"
 #include "migrate/steps.h"
 #include "migrate/terms.h"
 #include "migrate/times.h"
@@ -70,6 +71,8 @@ struct Departure {
   sys::UniqueFd channel{};                                            // memory: to the page store
   checkpoint::EarlyPages early{};                                     // memory: what is there
   TmpfsAhead tmpfs{};                                                 // what it keeps there
+  bool shares = false;                                                // the destination's criu takes shared memory so
+  SharedAhead shared{};                                               // memory that its processes share
   net::Hold hold{};                                                   // packets that come in the freeze
 };
 
@@ -104,6 +107,7 @@ Result<void> make_plan(Departure& m, const HostFacts& there) {
   facts.no_keeping = checkpoint::cannot_keep_pages();
   if (m.to_dump >= kLittleMemory || m.options.precopy) facts.no_image_rounds = checkpoint::cannot_track_memory(m.host);
   m.plan = plan_memory(m.options, facts);
+  m.shares = !older(there.criu, "4.0");
   return {};
 }
 
@@ -197,6 +201,11 @@ Result<std::vector<pid_t>> processes_of(const runtime::Container& ct) {
   return group.processes();
 }
 
+Result<checkpoint::Tasks> tasks_of(const runtime::Container& ct) {
+  TRY_AS(const cgroups::Group group, runtime::group_of(ct));
+  return checkpoint::tasks_of(group);
+}
+
 // By what the kernel told, or else by the change times of all files.
 Result<Names> changes(Departure& m, timespec since) {
   std::vector<pid_t> pids;  // none when it was stopped for the move
@@ -268,8 +277,7 @@ void hold_packets(Departure& m) {
 // To the page store: the memory that is not there yet, from before the restore, which needs some, to when the last page
 // is over. A process of its own, on record: if this one dies the memory of a CT that runs there must still be had.
 Result<void> serve_memory(Departure& m, const std::string& images, Beside& server) {
-  TRY_AS(const cgroups::Group group, runtime::group_of(m.ct));
-  TRY_AS(const checkpoint::Tasks tasks, checkpoint::tasks_of(group));
+  TRY_AS(const checkpoint::Tasks tasks, tasks_of(m.ct));
   TRY_AS(const checkpoint::Contents contents, m.early.rest(tasks));
   if (m.plan.follows) server.outlive_caller();
   TRY(server.begin([&](int) { return checkpoint::send_memory(m.channel.get(), tasks, contents, m.early.choice()); }));
@@ -293,6 +301,11 @@ Result<void> serve_memory(Departure& m, const std::string& images, Beside& serve
 // we keep them ("packets", last of all).
 Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
   ImageSender sender(m.peer.wire(), images);
+  if (!m.shared.empty())
+    sender.leave_out(m.shared, [&]() -> Result<void> {
+      TRY_AS(const checkpoint::Tasks tasks, tasks_of(m.ct));
+      return m.shared.send_changes(m.peer.wire(), tasks);
+    });
   timespec frozen_at{};
   Beside copy, copy_of_tmpfs, send, memory;
   const auto copy_tmpfs_changes = [&]() -> Result<void> {
@@ -314,6 +327,7 @@ Result<void> freeze_and_hand_over(Departure& m, const std::string& images) {
     TRY(runtime::hide_network(m.live));
     hold_packets(m);
     at(m.host, "frozen");
+    TRY(sender.go_ahead());
     TRY(m.tmpfs.check());
     if (!m.tmpfs.empty()) TRY(copy_of_tmpfs.begin([&](int) { return copy_tmpfs_changes(); }));
     return copy.begin([&](int) { return copy_changes(m, m.copied_at); });
@@ -353,7 +367,14 @@ Result<void> open_page_store(Departure& m) {
   return {};
 }
 
+Result<void> copy_shared(Departure& m, const std::string& images) {
+  TRY_AS(const checkpoint::Tasks tasks, tasks_of(m.ct));
+  m.times.begin("Shared, beforehand", false);
+  return m.shared.copy(m.peer.wire(), tasks, images, Pace(m.options.bwlimit));
+}
+
 Result<void> copy_memory_beforehand(Departure& m, const std::string& images) {
+  if (m.shares) TRY(copy_shared(m, images));
   if (m.plan.pages) TRY(open_page_store(m));
   if (m.plan.rounds == 0) return {};
   m.times.begin("Memory, beforehand", false);
