@@ -369,8 +369,10 @@ Result<void> open_page_store(Departure& m) {
 
 Result<void> copy_shared(Departure& m, const std::string& images) {
   TRY_AS(const checkpoint::Tasks tasks, tasks_of(m.ct));
+  const auto segments = SharedAhead::find(tasks);
+  if (segments.empty()) return {};
   m.times.begin("Shared, beforehand", false);
-  return m.shared.copy(m.peer.wire(), tasks, images, Pace(m.options.bwlimit));
+  return m.shared.copy(m.peer.wire(), segments, images, Pace(m.options.bwlimit));
 }
 
 Result<void> copy_memory_beforehand(Departure& m, const std::string& images) {

@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "checkpoint/criu_images.h"
-#include "checkpoint/shared_memory.h"
 #include "migrate/tmpfs_ahead.h"
 #include "sys/files.h"
 #include "sys/process.h"
@@ -82,9 +81,16 @@ Result<void> send_difference(const Wire& wire, uint64_t id, uint64_t at, std::st
 
 }  // namespace
 
-Result<void> SharedAhead::copy(const Wire& wire, const checkpoint::Tasks& tasks, const std::string& images, Pace pace) {
-  for (const checkpoint::SharedSegment& s : checkpoint::shared_segments(tasks)) {
-    if (s.size < kMuchShared || all_.size() == kMostSegments) continue;
+std::vector<checkpoint::SharedSegment> SharedAhead::find(const checkpoint::Tasks& tasks) {
+  auto all = checkpoint::shared_segments(tasks);
+  std::erase_if(all, [](const checkpoint::SharedSegment& s) { return s.size < kMuchShared; });
+  return all;
+}
+
+Result<void> SharedAhead::copy(const Wire& wire, const std::vector<checkpoint::SharedSegment>& segments,
+                               const std::string& images, Pace pace) {
+  for (const checkpoint::SharedSegment& s : segments) {
+    if (all_.size() == kMostSegments) return {};
     const auto segment = sys::open(s.path, O_RDONLY);
     const auto pages = segment ? checkpoint::filled_pages(segment->get()) : Result<Ranges>(segment.error());
     if (!pages) {  // its process may have ended

@@ -11,10 +11,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "checkpoint/memory.h"
 #include "checkpoint/ranges.h"
+#include "checkpoint/shared_memory.h"
 #include "migrate/pace.h"
 #include "migrate/wire.h"
 #include "runtime/container.h"
@@ -25,8 +27,11 @@ namespace vz::migrate {
 // The source's part.
 class SharedAhead {
  public:
-  // Copies what TASKS share of memory, where it is much, to the other side at this PACE, and keeps it in IMAGES.
-  Result<void> copy(const Wire& wire, const checkpoint::Tasks& tasks, const std::string& images, Pace pace);
+  // What TASKS share, where it may be much.
+  static std::vector<checkpoint::SharedSegment> find(const checkpoint::Tasks& tasks);
+  // Copies SEGMENTS with much in them to the other side at this PACE, and keeps that in IMAGES.
+  Result<void> copy(const Wire& wire, const std::vector<checkpoint::SharedSegment>& segments, const std::string& images,
+                    Pace pace);
   bool empty() const { return all_.empty(); }
   // criu's images of it, which nobody needs: by its list's name, pagemap-shmem-ID.img.
   bool knows(std::string_view pagemap) const;

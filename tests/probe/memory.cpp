@@ -11,7 +11,7 @@
 
 namespace {
 
-constexpr size_t kPage = 512;  // numbers in one
+constexpr size_t kPage = 512;                                               // numbers in one
 uint64_t right(size_t i) { return ((i + 1) * 0x9e3779b97f4a7c15u) >> 32; }  // can be packed, somewhat
 
 void report(const char* path, unsigned rounds, size_t bad) {
