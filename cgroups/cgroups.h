@@ -34,6 +34,8 @@ struct IoLimit {
   bool operator==(const IoLimit&) const = default;
 };
 
+constexpr uint32_t kUsualIoWeight = 100;  // what the kernel gives to each group
+
 // Unset: no limit (an earlier one is lifted).
 struct Limits {
   std::optional<uint64_t> memory = {};       // bytes
@@ -44,6 +46,7 @@ struct Limits {
   // Unset: what there is stays. CPUs and memory nodes as cpuset(7) lists them; "": all of them again.
   std::optional<std::string> cpus = {}, nodes = {};
   std::optional<IoLimit> io = {};
+  std::optional<uint32_t> io_weight = {};  // 1..1000 among groups, 100 is the default; unset: what there is stays
   bool operator==(const Limits&) const = default;
 };
 
@@ -98,11 +101,13 @@ class Group {
 
   // Makes all directories (left-overs without processes are used again) and hands the guest's subtree to OWNER. A
   // failure leaves nothing.
-  Result<void> create(uid_t owner) const;
+  Result<void> create(uid_t owner, std::span<const Device> more = {}) const;
   // The same in two steps, for a newborn that has things to do before it joins the v1 groups; remove() undoes both.
   // MORE: devices that this CT may open besides.
   Result<void> create_v2(uid_t owner, std::span<const Device> more = {}) const;
   Result<void> create_v1(std::span<const Device> more = {}) const;
+  // From now on MORE may be opened besides, and what is in BEFORE alone no longer; what is open stays open.
+  Result<void> change_devices(std::span<const Device> before, std::span<const Device> more) const;
   // Makes the current limits so. Raising and lowering work on a running CT; Code::cgroup_failed names the file.
   // Lowering memory below what is used makes the kernel reclaim; what it cannot do is an error.
   Result<void> apply(const Limits& limits) const;

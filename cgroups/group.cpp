@@ -31,6 +31,12 @@ bool is_on(const Host& host, std::string_view controller, const std::string& v1_
   return c && c->v1_mount == v1_mount;
 }
 
+// Where the hierarchy that has files for devices is mounted; empty: programs do it.
+std::string v1_devices(const Host& host) {
+  const Host::Controller* c = host.find("devices");
+  return c ? c->v1_mount : std::string();
+}
+
 // MOUNT/vz/NAME. A left-over is made anew, so that none of its limits, its freeze and its sub-groups stays.
 Result<void> make_fresh(const std::string& mount, const std::string& name) {
   const std::string group = group_path(mount, name);
@@ -67,8 +73,7 @@ Result<void> make_v2(const Host& host, const std::string& name, uid_t owner, std
   TRY(make_dir(parent));
   TRY(v2::enable_controllers(parent, controllers));
   TRY(make_fresh(host.v2_mount, name));
-  if (const Host::Controller* v1 = host.find("devices"); !v1 || v1->v1_mount.empty())
-    TRY(v2::set_up_devices(group, more));
+  if (v1_devices(host).empty()) TRY(v2::set_up_devices(group, more));
   TRY(v2::enable_controllers(group, controllers));
   TRY(make_dir(guest));
   TRY(sys::write_file(guest + "/cgroup.max.depth", std::to_string(kMaxDepth - 1)));
@@ -99,12 +104,12 @@ std::string Group::guest_path() const { return group_path(host_.v2_mount, name_)
 
 bool Group::exists() const { return check_name(name_) && sys::exists(group_path(host_.v2_mount, name_)); }
 
-Result<void> Group::create(uid_t owner) const {
+Result<void> Group::create(uid_t owner, std::span<const Device> more) const {
   TRY(check_name(name_));
   Rollback undo;
   undo.add("make control groups", [self = *this] { return self.remove(); });
-  TRY(create_v2(owner));
-  TRY(create_v1());
+  TRY(create_v2(owner, more));
+  TRY(create_v1(more));
   undo.commit();
   return {};
 }
@@ -121,6 +126,13 @@ Result<void> Group::create_v1(std::span<const Device> more) const {
   TRY(check_name(name_));
   for (const std::string& mount : v1_mounts(host_)) TRY(make_v1(host_, mount, name_, more));
   return {};
+}
+
+Result<void> Group::change_devices(std::span<const Device> before, std::span<const Device> more) const {
+  TRY(check_name(name_));
+  const std::string v1 = v1_devices(host_);
+  if (v1.empty()) return v2::set_up_devices(group_path(host_.v2_mount, name_), more);
+  return v1::change_devices(group_path(v1, name_), before, more);
 }
 
 Result<sys::UniqueFd> Group::open_for_init() const {

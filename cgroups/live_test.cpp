@@ -423,14 +423,34 @@ TEST_CASE("live: v1 devices outside of the list are refused", "[live]") {
   CHECK(t.wait(pid).code == 0);
 }
 
+TEST_CASE("live: v1 devices given and taken while it runs", "[live]") {
+  Live t;
+  if (!t.host || !t.on_v1("devices")) return;
+  const auto kmsg_opens = [&t] {
+    const pid_t pid = t.spawn([] { return ::open("/dev/kmsg", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno; });
+    return t.wait(pid).code;
+  };
+  const cgroups::Device kmsg{1, 11, true, false}, null{1, 3};
+  REQUIRE(t.group.change_devices({}, {&kmsg, 1}));
+  CHECK(kmsg_opens() == 0);
+  REQUIRE(t.group.change_devices({&kmsg, 1}, {&null, 1}));
+  CHECK(kmsg_opens() == EPERM);
+  REQUIRE(t.group.change_devices({&null, 1}, {}));  // every CT has that one
+  const pid_t pid = t.spawn([] { return ::open("/dev/null", O_RDWR | O_CLOEXEC) >= 0 ? 0 : errno; });
+  CHECK(t.wait(pid).code == 0);
+}
+
 TEST_CASE("live: v2 devices outside of the list are refused", "[live]") {
   Live t;  // for its check that this can run, and its clean-up of the parent
   if (!t.host) return;
   const std::string group = cgroups::group_path(t.host->v2_mount, t.group.name() + "-devices");
   REQUIRE(cgroups::make_dir(group));
   const cgroups::Device kmsg{1, 11, true, false};
-  const auto held = cgroups::v2::set_up_devices(group, {&kmsg, 1});
-  if (!held) FAIL(held.error().text);
+  const cgroups::Device loop_control{10, 237};
+  for (const cgroups::Device& given : {loop_control, kmsg}) {  // the second takes the first one's place
+    const auto held = cgroups::v2::set_up_devices(group, {&given, 1});
+    if (!held) FAIL(held.error().text);
+  }
   const auto child = sys::fork_process();
   REQUIRE(child);
   if (child->pid == 0) {

@@ -100,6 +100,15 @@ TEST_CASE("plan: CPUs, nodes and devices, where they are named") {
   CHECK(value(kV2, limits, "io.max") == "7:1 rbps=1048576 wbps=1048576 riops=max wiops=max");
 }
 
+TEST_CASE("plan: the weight of its disk") {
+  const Host v1{"/u", {{"blkio", "/b"}}};
+  CHECK(value(v1, {.io_weight = 64}, "blkio.bfq.weight") == "64");
+  CHECK(value(v1, {}, "blkio.bfq.weight") == "absent");
+  CHECK(value(kV2, {.io_weight = 128}, "io.bfq.weight") == "128");
+  CHECK(value(kV2, {.io_weight = 128}, "io.weight") == "128");
+  CHECK(value(kV2, {}, "io.weight") == "absent");
+}
+
 TEST_CASE("plan: each controller by where it lives, also when it is missing") {
   const Host mixed{"/u", {{"memory", "/m"}, {"pids", ""}}};
   const auto knobs = cgroups::plan(mixed, {.memory = 1, .pids = 2, .cpu_percent = 3});

@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "checkpoint/criu.h"
 #include "checkpoint/foreign_mounts.h"
+#include "runtime/netdevs.h"
 #include "sys/files.h"
 #include "sys/process.h"
 
@@ -152,6 +153,10 @@ Result<std::vector<Obstacle>> obstacles(const runtime::Host& host, const runtime
                    .why = fmt::format("has a mount of the host's on '{}', which criu cannot bring back", m.point),
                    .remedy = m.pid == running->init ? "unmount it in the CT, or stop the CT instead"
                                                     : "restart it, or stop the CT instead"});
+  for (const std::string& name : runtime::lent_netdevs(host, ct.id))
+    out.push_back({.pid = running->init,
+                   .why = fmt::format("has the host's network device '{}' (NETDEV), which stays with the host", name),
+                   .remedy = fmt::format("take it back by vzctl set {} --netdev_del {}", ct.id, name)});
   for (const pid_t pid : pids)
     if (entered(pid, running->init, members))
       out.push_back({.pid = pid, .why = "was entered from outside (vzctl exec or enter)", .remedy = "close it first"});

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <map>
 
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/command.h"
 #include "runtime/apply.h"
 #include "runtime/create.h"
+#include "runtime/effects.h"
 
 namespace vz::cli {
 
@@ -51,15 +51,6 @@ Result<std::vector<config::Change>> changes_of(const Parsed& parsed) {
   return out;
 }
 
-// One warning for all that share a reason. There is none for an effect that was never asked for: of what is in a file.
-void tell_without_effect(const std::vector<config::Change>& changes) {
-  std::map<std::string_view, std::vector<std::string>> options;
-  for (const config::Change& c : changes)
-    if (!c.param->no_effect.empty()) options[c.param->no_effect].push_back(fmt::format("--{}", c.param->option));
-  for (const auto& [why, names] : options)
-    log::warn("{} {} kept, but without effect: {}", join(names, ", "), names.size() == 1 ? "is" : "are", why);
-}
-
 Result<int> run_create(Context& ctx) {
   const auto options = with_parameters({{"config", true}, {"ve_layout", true}, {"velayout", true}});
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
@@ -80,7 +71,7 @@ Result<int> run_create(Context& ctx) {
     log::error("{}", ct.error().text);
     return Error{ct.error().code, 0, "Creation of container private area failed"};
   }
-  tell_without_effect(changes);
+  runtime::tell_without_effect(*ct, changes);
   return 0;
 }
 
@@ -117,7 +108,7 @@ Result<int> run_set(Context& ctx) {
   }
   if (!ct) return std::move(ct).error();
   TRY(runtime::set(ctx.host, *ct, changes, {.save = parsed.has("save")}));
-  tell_without_effect(typed);
+  runtime::tell_without_effect(*ct, typed);  // not what a sample says
   return 0;
 }
 

@@ -27,6 +27,22 @@ Result<void> add_resolver_word(std::vector<std::string>& list, std::string word)
   return {};
 }
 
+constexpr size_t kMostDevices = 16;
+
+// What has neither right is taken from the list.
+template <class Device>
+Result<void> give_or_take(std::vector<Device>& list, Result<Device> given, bool (*same)(const Device&, const Device&)) {
+  TRY_AS(Device device, std::move(given));
+  std::erase_if(list, [&](const Device& d) { return same(d, device); });
+  if (!device.read && !device.write) return {};
+  if (list.size() == kMostDevices) return fail(Code::invalid, "more than {} devices", kMostDevices);
+  list.push_back(std::move(device));
+  return {};
+}
+
+bool same_node(const DevNode& a, const DevNode& b) { return a.name == b.name; }
+bool same_number(const DeviceNumber& a, const DeviceNumber& b) { return a.number() == b.number(); }
+
 }  // namespace
 
 Result<std::string> Text::parse(std::string_view text) {
@@ -180,16 +196,8 @@ std::string Capabilities::print(const std::vector<Capability>& list) {
 }
 
 Result<void> DevNodes::add(std::vector<DevNode>& list, std::string_view item) {
-  constexpr size_t kMost = 16;
-  if (item == "none") {
-    list.clear();
-    return {};
-  }
-  TRY_AS(DevNode node, parse_devnode(item));
-  std::erase_if(list, [&](const DevNode& n) { return n.name == node.name; });
-  if (!node.read && !node.write) return {};
-  if (list.size() == kMost) return fail(Code::invalid, "more than {} devices", kMost);
-  list.push_back(std::move(node));
+  if (item != "none") return give_or_take(list, parse_devnode(item), same_node);
+  list.clear();
   return {};
 }
 
@@ -197,6 +205,33 @@ std::string DevNodes::print(const std::vector<DevNode>& list) {
   std::vector<std::string> parts;
   for (const DevNode& n : list) parts.push_back(fmt::format("{}:{}{}", n.name, n.read ? "r" : "", n.write ? "w" : ""));
   return join(parts, " ");
+}
+
+Result<void> Devices::add(std::vector<DeviceNumber>& list, std::string_view item) {
+  if (item != "none") return give_or_take(list, parse_device(item), same_number);
+  list.clear();
+  return {};
+}
+
+std::string Devices::print(const std::vector<DeviceNumber>& list) {
+  std::vector<std::string> parts;
+  for (const DeviceNumber& d : list)
+    parts.push_back(fmt::format("{}:{}{}", d.number(), d.read ? "r" : "", d.write ? "w" : ""));
+  return join(parts, " ");
+}
+
+Result<void> NetDevs::add(std::vector<std::string>& list, std::string_view item) {
+  TRY(check_netdev(item));
+  if (std::find(list.begin(), list.end(), item) != list.end()) return {};
+  if (list.size() == kMostDevices) return fail(Code::invalid, "more than {} devices", kMostDevices);
+  list.emplace_back(item);
+  return {};
+}
+
+Result<void> remove_netdevs(CtSpec& spec, std::string_view text) {
+  if (!spec.netdev) spec.netdev.emplace();
+  std::erase_if(*spec.netdev, [&](const std::string& name) { return text == "all" || name == text; });
+  return {};
 }
 
 Result<void> remove_addresses(CtSpec& spec, std::string_view text) {

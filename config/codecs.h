@@ -138,6 +138,18 @@ struct DevNodes {
   static std::string print(const std::vector<DevNode>& list);
 };
 
+// The same, of device numbers.
+struct Devices {
+  static Result<void> add(std::vector<DeviceNumber>& list, std::string_view item);
+  static std::string print(const std::vector<DeviceNumber>& list);
+};
+
+struct NetDevs {
+  static Result<void> add(std::vector<std::string>& list, std::string_view item);
+  static std::string print(const std::vector<std::string>& list) { return join(list, " "); }
+};
+
+Result<void> remove_netdevs(CtSpec& spec, std::string_view text);     // a name or "all"
 Result<void> remove_addresses(CtSpec& spec, std::string_view text);   // an address (its mask does not matter) or "all"
 Result<void> remove_interfaces(CtSpec& spec, std::string_view text);  // an ifname or "all"
 Result<void> edit_interface(CtSpec& spec, std::string_view text);     // "eth0,mac=...,bridge=..."

@@ -92,6 +92,9 @@ std::string print_netif_value(const std::vector<NetIf>& v);
 bool valid_mac(std::string_view text);
 Result<Capability> parse_capability(std::string_view text);  // "net_admin:on"
 Result<DevNode> parse_devnode(std::string_view text);        // "net/tun:rw"; "net/tun:none" is neither read nor written
+Result<DeviceNumber> parse_device(std::string_view text);    // "c:10:200:rw", "b:8:all:r"; "c:10:200:none" as above
+bool valid_node_name(std::string_view name);                 // below /dev, and not what every CT has there
+Result<void> check_netdev(std::string_view text);            // a name that NETDEV may have
 Result<void> check_hostname(std::string_view text);
 Result<void> check_name(std::string_view text);  // a CT's NAME: fit for /etc/vz/names/NAME
 // Lower case, valid in --capability. ve_admin and setveid of old files are accepted besides and mean nothing.

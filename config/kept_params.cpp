@@ -16,9 +16,7 @@ using namespace codec;
 constexpr std::string_view kMemory = "memory is limited as a whole, by --ram and --swap";
 constexpr std::string_view kNotCounted = "Linux does not count that for a container";
 constexpr std::string_view kImage = "a container's disk is an image of its own; --diskspace limits it";
-constexpr std::string_view kNoIo = "today's I/O schedulers have no such levels; --iolimit sets a limit";
 constexpr std::string_view kOwnFirewall = "a container has a firewall of its own, and all of it";
-constexpr std::string_view kNoDevices = "a device is opened by its node, which --devnodes gives";
 constexpr std::string_view kForAll = "the kernel has such a feature for all containers or for none";
 
 // Words of letters, digits and marks, no paths.
@@ -73,7 +71,6 @@ std::vector<Param> kept_params() {
   using Pages = Limits<kPageSize>;
   using Seconds = Number<uint64_t, 0, kYear>;
   using Count = Number<uint64_t, 0, UINT32_MAX>;
-  using Level = Number<uint64_t, 0, 7>;
   return {
     kept<Bytes, "KMEMSIZE">("kmemsize", "BYTES[:BYTES]", kMemory),
     kept<Pages, "LOCKEDPAGES">("lockedpages", "PAGES[:PAGES]", kMemory),
@@ -96,14 +93,12 @@ std::vector<Param> kept_params() {
     kept<Bytes, "TCPRCVBUF">("tcprcvbuf", "BYTES[:BYTES]", kNotCounted),
     kept<Bytes, "OTHERSOCKBUF">("othersockbuf", "BYTES[:BYTES]", kNotCounted),
     kept<Bytes, "DGRAMRCVBUF">("dgramrcvbuf", "BYTES[:BYTES]", kNotCounted),
-    kept<Level, "IOPRIO">("ioprio", "0..7", kNoIo),
     kept<YesNo, "DISK_QUOTA">("diskquota", "yes|no", kImage),
     kept<Seconds, "QUOTATIME">("quotatime", "SECONDS", kImage),
     kept<Count, "QUOTAUGIDLIMIT">("quotaugidlimit", "N", kImage),
     kept<Words, "MOUNT_OPTS">("mount_opts", "OPTION,...", kImage),
     kept<Words, "IPTABLES">("iptables", "MODULE...", kOwnFirewall),
     kept<Words, "NETFILTER">("netfilter", "disabled|stateless|stateful|full", kOwnFirewall),
-    kept<Words, "DEVICES">("devices", "b|c:MAJOR:MINOR:MODE", kNoDevices),
     kept<Words, "FEATURES">("features", "NAME:on|off", kForAll),
   };
 }

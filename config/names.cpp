@@ -76,31 +76,4 @@ Result<Capability> parse_capability(std::string_view text) {
   return Capability{std::move(name), state == "on"};
 }
 
-Result<DevNode> parse_devnode(std::string_view text) {
-  constexpr size_t kLongest = 64;
-  // What every CT has there, made of other things.
-  constexpr std::string_view kTaken[] = {"fd", "stdin", "stdout", "stderr", "ptmx", "pts", "shm", "mqueue", "console"};
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  };
-  const size_t colon = std::min(text.find(':'), text.size());
-  const std::string name(text.substr(0, colon));
-  std::string_view mode = text.substr(std::min(colon + 1, text.size()));
-  const auto parts = split(name, '/');
-  const bool proper =
-      !name.empty() && name.size() <= kLongest && std::all_of(parts.begin(), parts.end(), [&](std::string_view p) {
-        return !p.empty() && p[0] != '.' && std::all_of(p.begin(), p.end(), fits);
-      });
-  if (!proper) return fail(Code::invalid, "'{}' is not the name of a device below /dev", printable(name));
-  if (std::find(std::begin(kTaken), std::end(kTaken), parts[0]) != std::end(kTaken))
-    return fail(Code::invalid, "'{}' is in every container's /dev", name);
-  if (mode == "none") return DevNode{name};
-  if (mode.ends_with('q')) mode.remove_suffix(1);  // a quota on it, of old files
-  const bool read = mode.starts_with('r'), write = mode.ends_with('w');
-  if (mode.size() != static_cast<size_t>(read) + write || mode.empty())
-    return fail(Code::invalid, "'{}' is not NAME:r, NAME:w, NAME:rw or NAME:none", printable(text));
-  return DevNode{name, read, write};
-}
-
 }  // namespace vz::config

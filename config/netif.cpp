@@ -94,6 +94,14 @@ bool valid_mac(std::string_view text) {
   return std::string_view("13579BDF").find(upper[1]) == std::string_view::npos;
 }
 
+Result<void> check_netdev(std::string_view text) {
+  TRY(parse_ifname(text));
+  for (const std::string_view ours : {"venet", "tun", "tap", "lo"})
+    if (text.starts_with(ours))
+      return fail(Code::invalid, "'{}': a name that begins with '{}' is no device to be moved", text, ours);
+  return {};
+}
+
 Result<NetIf> parse_netif_option(std::string_view text) {
   const auto parts = split(text, ',');
   if (parts.empty() || parts[0].empty() || parts.size() > std::size(kOptionFields))

@@ -69,6 +69,7 @@ using Seconds = Number<uint64_t, 0, kYear>;
 using Order = Number<uint64_t, 0, kUnlimited>;
 using CpuUnits = Number<uint32_t, 8, 500000>;
 using CpuCount = Number<uint32_t, 0, 65536>;
+using IoPriority = Number<uint32_t, 0, 7>;
 using Operations = Number<uint64_t, 0, UINT32_MAX>;
 using Items = Limits<kItems>;
 using Pages = Limits<kPageSize>;
@@ -106,6 +107,8 @@ std::vector<Param> make_table() {
                                 remove_interfaces),
     also<Interfaces, &S::netif>("NETIF", "ifname", "IFNAME", true,
                                 "change it by --mac, --host_ifname, --host_mac, --bridge, --mac_filter", edit_interface),
+    list<NetDevs, &S::netdev>("NETDEV", "netdev_add", "IFNAME", yes, "move a network device of the host's into it"),
+    also<NetDevs, &S::netdev>("NETDEV", "netdev_del", "IFNAME|all", true, "give a network device back", remove_netdevs),
     new_list<Nameservers, &S::nameserver>("NAMESERVER", "nameserver", "ADDRESS|inherit", yes, "name servers"),
     new_list<SearchDomains, &S::searchdomain>("SEARCHDOMAIN", "searchdomain",
                                        "DOMAIN|inherit", yes, "DNS search list"),
@@ -126,11 +129,13 @@ std::vector<Param> make_table() {
     also<Rate<1>, &S::iolimit>("IOLIMIT", "iolimit", "MB|SIZE", false, "as IOLIMIT, bare: MiB",
                                parse_scalar<Rate<1u << 20>, &S::iolimit>),
     one<Operations, &S::iopslimit>("IOPSLIMIT", "iopslimit", "N", yes, "its reads, and its writes, in a second; 0: no limit"),
+    one<IoPriority, &S::ioprio>("IOPRIO", "ioprio", "0..7", yes, "its weight on its disk, where the scheduler has weights"),
     one<Blocks, &S::diskspace>("DISKSPACE", "diskspace", "BLOCKS[:BLOCKS]", yes, "disk space, bare: 1 KiB blocks"),
     one<Items, &S::diskinodes>("DISKINODES", "diskinodes", "N[:N]", yes, "files and directories"),
 
     list<Capabilities, &S::capability>("CAPABILITY", "capability", "NAME:on|off", restart, "a capability of its root"),
-    list<DevNodes, &S::devnodes>("DEVNODES", "devnodes", "NAME:r|w|rw|none", restart, "a device of the host's in its /dev"),
+    list<DevNodes, &S::devnodes>("DEVNODES", "devnodes", "NAME:r|w|rw|none", yes, "a device of the host's in its /dev"),
+    list<Devices, &S::devices>("DEVICES", "devices", "c:MAJOR:MINOR|all:r|w|rw|none", yes, "the same, by its number"),
     {"", "userpasswd", "USER:PASSWORD", "set a password in it", yes, true, check_userpasswd, print_nothing},
   };
 }
@@ -152,7 +157,7 @@ const Param* find(const Index& index, std::string_view name) {
   return at != index.end() && at->first == name ? at->second : nullptr;
 }
 
-bool is_deletion(const Param& p) { return p.option == "ipdel" || p.option == "netif_del"; }
+bool is_deletion(const Param& p) { return p.option.ends_with("del"); }
 
 }  // namespace
 

@@ -55,6 +55,16 @@ struct DevNode {
   bool operator==(const DevNode&) const = default;
 };
 
+// Devices by their number.
+struct DeviceNumber {
+  bool block = false;
+  uint32_t major = 0;
+  std::optional<uint32_t> minor;  // unset: all of them
+  bool read = false, write = false;
+  std::string number() const;  // "c:10:200"
+  bool operator==(const DeviceNumber&) const = default;
+};
+
 enum class Layout { dir, image };
 
 // What becomes of a running container when the host shuts down.
@@ -87,6 +97,7 @@ struct CtSpec {
   // Network
   std::optional<std::vector<IpAddress>> ip_address;
   std::optional<std::vector<NetIf>> netif;
+  std::optional<std::vector<std::string>> netdev;                    // network devices of the host's
   std::optional<std::vector<std::string>> nameserver, searchdomain;  // {"inherit"} copies the host's
   // Limits. physpages, swappages in pages (4096 bytes), numproc in items
   std::optional<BarrierLimit> physpages, swappages, numproc;
@@ -95,11 +106,13 @@ struct CtSpec {
   std::optional<uint32_t> cpus;  // number of CPUs it may use at once
   std::optional<NumberSet> cpumask, nodemask;
   std::optional<uint64_t> iolimit, iopslimit;  // bytes and operations a second, 0: no limit
+  std::optional<uint32_t> ioprio;              // 0..7, 4 is what others have
   // Disk. diskspace in 1 KiB blocks, soft:hard
   std::optional<BarrierLimit> diskspace, diskinodes;
   // Rights
   std::optional<std::vector<Capability>> capability;
   std::optional<std::vector<DevNode>> devnodes;
+  std::optional<std::vector<DeviceNumber>> devices;
   // By key, as they print: kept_params.h
   std::map<std::string, std::string, std::less<>> kept;
 };

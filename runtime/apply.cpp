@@ -4,9 +4,12 @@
 
 #include "base/log.h"
 #include "base/rollback.h"
+#include "base/strings.h"
 #include "runtime/cleanup.h"
+#include "runtime/devices.h"
 #include "runtime/exec.h"
 #include "runtime/guest_files.h"
+#include "runtime/netdevs.h"
 #include "runtime/start.h"
 #include "sys/files.h"
 
@@ -31,7 +34,7 @@ std::string rate(uint64_t n, std::string_view unit) {
 // What is named and not set is lifted: before a CPUMASK, an IOLIMIT was set for the first time there was none.
 Result<void> bring_limits(const Container& ct, const Keys& named) {
   if (!any(named, {"PHYSPAGES", "SWAPPAGES", "NUMPROC", "CPUUNITS", "CPULIMIT", "CPUS", "CPUMASK", "NODEMASK",
-                   "IOLIMIT", "IOPSLIMIT"}))
+                   "IOLIMIT", "IOPSLIMIT", "IOPRIO"}))
     return {};
   TRY_AS(cgroups::Group group, group_of(ct));
   TRY_AS(cgroups::Limits limits, ct.limits());
@@ -39,6 +42,7 @@ Result<void> bring_limits(const Container& ct, const Keys& named) {
   if (any(named, {"NODEMASK"}) && !limits.nodes) limits.nodes = "";
   if (any(named, {"IOLIMIT", "IOPSLIMIT"}) && !limits.io)
     if (const auto device = storage::block_device(ct.area)) limits.io = cgroups::IoLimit{.device = *device};
+  if (any(named, {"IOPRIO"}) && !limits.io_weight) limits.io_weight = cgroups::kUsualIoWeight;
   return group.apply(limits);
 }
 
@@ -52,6 +56,7 @@ Result<void> apply_limits(const Container& after, const Keys& named) {
   if (any(named, {"CPUS"})) log::info("Setting CPUs: {}", after.spec.cpus.value_or(0));
   if (any(named, {"CPUMASK"})) log::info("Setting CPU mask: {}", stored("CPUMASK", after.spec));
   if (any(named, {"NODEMASK"})) log::info("Setting node mask: {}", stored("NODEMASK", after.spec));
+  if (any(named, {"IOPRIO"})) log::info("Setting ioprio: {}", stored("IOPRIO", after.spec));
   if (any(named, {"IOLIMIT"})) log::info("Setting iolimit: {}", rate(after.spec.iolimit.value_or(0), "bytes/sec"));
   if (any(named, {"IOPSLIMIT"})) log::info("Setting iopslimit: {}", rate(after.spec.iopslimit.value_or(0), "iops"));
   return {};
@@ -115,6 +120,26 @@ Result<void> apply_veths(const Container& before, const Container& after, int ne
   return {};
 }
 
+std::vector<std::string> without(const std::optional<std::vector<std::string>>& all,
+                                 const std::vector<std::string>& taken) {
+  std::vector<std::string> out;
+  for (const std::string& name : all.value_or(std::vector<std::string>()))
+    if (std::find(taken.begin(), taken.end(), name) == taken.end()) out.push_back(name);
+  return out;
+}
+
+// By what it really has: the undo of a set that failed half-way takes back what came in.
+Result<void> apply_netdevs(const Host& host, const Container& after, const Keys& changed, pid_t init) {
+  if (!any(changed, {"NETDEV"})) return {};
+  const auto has_now = lent_netdevs(host, after.id);
+  const auto gone = without(has_now, after.spec.netdev.value_or(std::vector<std::string>()));
+  const auto added = without(after.spec.netdev, has_now);
+  if (!gone.empty()) log::info("Deleting network devices: {}", join(gone, " "));
+  TRY(take_back_netdevs(host, after.id, gone));
+  if (!added.empty()) log::info("Adding network devices: {}", join(added, " "));
+  return lend_netdevs(host, after.id, added, init);
+}
+
 Result<void> apply_network(const Container& before, const Container& after, const Keys& changed, pid_t init) {
   if (!any(changed, {"IP_ADDRESS", "NETIF"})) return {};
   TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
@@ -129,6 +154,11 @@ Result<void> apply_names(const Host& host, const Container& after, const Keys& c
     if (!out.status.ok()) return fail(Code::bad_hostname, "Unable to set the hostname of the running container");
   }
   return {};
+}
+
+Result<void> apply_devices(const Container& before, const Container& after, const Keys& changed, pid_t init) {
+  if (!any(changed, {"DEVNODES", "DEVICES"})) return {};
+  return change_devices(before, after, init);
 }
 
 Result<void> apply_disk(const Container& before, const Container& after, const Keys& changed, bool save) {
@@ -153,9 +183,8 @@ Result<std::vector<config::Change>> without_inodes_of_image(const Container& ct,
 
 // vzctl's words for what a running CT cannot take.
 void warn_restart_only(const Keys& changed) {
-  if (!any(changed, {"CAPABILITY", "DEVNODES"})) return;
-  if (any(changed, {"CAPABILITY"})) log::error("Unable to set capability on a running container");
-  if (any(changed, {"DEVNODES"})) log::error("Unable to set devnodes on a running container");
+  if (!any(changed, {"CAPABILITY"})) return;
+  log::error("Unable to set capability on a running container");
   log::error(
       "WARNING: Some of the parameters could not be applied to a running container.\n"
       "\tThey take effect when it is started the next time.");
@@ -193,6 +222,11 @@ Result<void> apply_live(const Host& host, const Container& before, const Contain
   TRY(apply_limits(after, named));
   undo.add("network", [before, after, changed, init] { return apply_network(after, before, changed, init); });
   TRY(apply_network(before, after, changed, init));
+  undo.add("network devices", [&host, before, changed, init] { return apply_netdevs(host, before, changed, init); });
+  TRY(apply_netdevs(host, after, changed, init));
+  undo.add("devices", [before, after, changed, init] { return apply_devices(after, before, changed, init); });
+  if (any(named, {"DEVNODES", "DEVICES"})) log::info("Setting devices");
+  TRY(apply_devices(before, after, changed, init));
   TRY(apply_names(host, after, changed));
   warn_restart_only(changed);
   return {};

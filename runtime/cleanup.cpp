@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/rollback.h"
+#include "runtime/netdevs.h"
 #include "runtime/scripts.h"
 #include "runtime/start.h"
 #include "sys/files.h"
@@ -91,6 +92,7 @@ Result<void> disconnect_network(const net::Plan& network) {
 
 Result<void> clean_up(const Host& host, const Container& ct, Leave leave, Scripts scripts) {
   TRY(remove_groups(ct), "cgroups");
+  TRY(take_back_netdevs(host, ct.id), "network");  // what is not back when its namespace ends may end with it
   TRY_AS(const Container live, live_container(host, ct));
   TRY(disconnect_network(live.network), "network");
   // The state last: as long as it is there, the supervisor goes on with what a killed stop left half-way.

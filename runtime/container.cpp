@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "runtime/devices.h"
 #include "sys/files.h"
 
 namespace vz::runtime {
@@ -63,6 +64,13 @@ Result<void> choose_cpus(const config::CtSpec& spec, cgroups::Limits& l) {
   return {};
 }
 
+// The beancounter's weights of the eight levels are 320 to 640, and 500 for the usual one: the same in proportion.
+std::optional<uint32_t> io_weight(const config::CtSpec& spec) {
+  constexpr uint32_t kWeights[] = {320, 365, 410, 460, 500, 550, 600, 640};
+  if (!spec.ioprio || *spec.ioprio >= std::size(kWeights)) return std::nullopt;
+  return kWeights[*spec.ioprio] * cgroups::kUsualIoWeight / kWeights[4];
+}
+
 Result<void> limit_io(const config::CtSpec& spec, const storage::Area& area, cgroups::Limits& l) {
   if ((!spec.iolimit && !spec.iopslimit) || !storage::is_mounted(area)) return {};
   cgroups::IoLimit io{.device = {}, .bytes = spec.iolimit.value_or(0), .operations = spec.iopslimit.value_or(0)};
@@ -81,6 +89,7 @@ Result<cgroups::Limits> Container::limits() const {
   if (spec.numproc && spec.numproc->limit < config::kUnlimited) l.pids = spec.numproc->limit;
   l.cpu_units = spec.cpuunits;
   l.cpu_percent = cpu_percent(spec);
+  l.io_weight = io_weight(spec);
   TRY(choose_cpus(spec, l));
   TRY(limit_io(spec, area, l));
   return l;
@@ -158,7 +167,8 @@ Result<cgroups::Group> group_of(const Container& ct) {
 
 Result<void> make_group(const Container& ct) {
   TRY_AS(const cgroups::Group group, group_of(ct));
-  TRY(group.create(ct.ids.first), "cgroups");
+  const auto devices = host_devices(ct.spec).value_or({});  // by number alone: nodes are not dumped
+  TRY(group.create(ct.ids.first, numbers_of(devices)), "cgroups");
   TRY_AS(const cgroups::Limits limits, ct.limits());
   TRY(group.apply(limits), "limits");
   return {};

@@ -17,6 +17,7 @@
 
 #include "cgroups/cgroups.h"
 #include "runtime/confinement.h"
+#include "runtime/devices.h"
 #include "sys/capabilities.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
@@ -89,12 +90,7 @@ Result<void> empty_files() {
 }
 
 Result<void> add_devices(const std::vector<std::string>& names, std::span<const UniqueFd> nodes) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    const std::string path = "/dev/" + names[i];
-    if (const std::string dir = sys::parent_dir(path); dir != "/dev") TRY(sys::make_dirs(dir));
-    TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL, 0666));
-    TRY(sys::attach(nodes[i].get(), path));
-  }
+  for (size_t i = 0; i < names.size(); ++i) TRY(add_device(names[i], nodes[i].get()));
   return {};
 }
 

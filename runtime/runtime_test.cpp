@@ -1,4 +1,5 @@
 #include "runtime/confinement.h"
+#include "runtime/devices.h"
 #include "runtime/guest_files.h"
 #include "runtime/wait.h"
 #include "tests/catch.h"
@@ -64,4 +65,17 @@ TEST_CASE("system calls: what reaches beyond a container is refused") {
        {"kexec_load", "init_module", "bpf", "userfaultfd", "open_by_handle_at", "syslog", "io_uring_setup"})
     CHECK(std::any_of(rules.begin(), rules.end(),
                       [&](const sys::SyscallRule& r) { return r.name == name && r.error == EPERM; }));
+}
+
+TEST_CASE("devices: names by their number") {
+  CHECK(runtime::name_in_uevent("MAJOR=10\nMINOR=200\nDEVNAME=net/tun\n") == "net/tun");
+  CHECK(runtime::name_in_uevent("MAJOR=4\nMINOR=1\n").empty());
+  CHECK(runtime::name_in_uevent("DEVNAME=pts/0\n").empty());
+  CHECK(runtime::name_in_uevent("DEVNAME=../sda\n").empty());
+  CHECK(runtime::name_in_uevent("").empty());
+  constexpr std::string_view kModules =
+      "# Device nodes\nfuse fuse c10:229\ntun net/tun c10:200\nloop loop-control c10:237\n";
+  CHECK(runtime::name_in_modules(kModules, 10, 200) == "net/tun");
+  CHECK(runtime::name_in_modules(kModules, 10, 20).empty());
+  CHECK(runtime::name_in_modules("x ../y c1:1\nshort\n", 1, 1).empty());
 }

@@ -15,6 +15,7 @@
 #include "runtime/devices.h"
 #include "runtime/guest_files.h"
 #include "runtime/inside.h"
+#include "runtime/netdevs.h"
 #include "runtime/root_tree.h"
 #include "runtime/scripts.h"
 #include "runtime/wait.h"
@@ -51,10 +52,11 @@ InsidePlan plan_inside(const Container& ct, const std::vector<HostDevice>& devic
 //   state file, start script          kGo        ->  exec init
 //   end of file = exec worked
 Result<pid_t> launch(const Host& host, const Container& ct, const Channel* script_caller) {
-  TRY_AS(const std::vector<HostDevice> devices, host_devices(ct.spec));
+  TRY_AS(const std::vector<HostDevice> given, host_devices(ct.spec));
+  warn_of_missing_nodes(given);
+  const std::vector<HostDevice> devices = with_nodes(given);
+  const std::vector<cgroups::Device> allowed = numbers_of(given);
   const InsidePlan inside = plan_inside(ct, devices);
-  std::vector<cgroups::Device> allowed;
-  for (const HostDevice& d : devices) allowed.push_back(d.device);
   Rollback undo;
   TRY_AS(cgroups::Group group, group_of(ct));
   undo.add("remove the cgroups", [group] { return group.remove(); });
@@ -95,6 +97,8 @@ Result<pid_t> launch(const Host& host, const Container& ct, const Channel* scrip
   running.phase = "running";
   TRY(state::save_running(host.paths, ct.id, running), "state file");
   undo.add("forget the state", [&host, id = ct.id] { return state::forget_running(host.paths, id); });
+  undo.add("bring network devices back", [&host, id = ct.id] { return take_back_netdevs(host, id); });
+  TRY(lend_netdevs(host, ct.id, ct.spec.netdev.value_or(std::vector<std::string>()), init.pid));
   if (script_caller) TRY(run_scripts(host, ct, Event::start, script_caller));
   TRY(channel.parent.post(kGo));
   TRY(channel.parent.expect_exec());

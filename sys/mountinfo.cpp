@@ -31,6 +31,7 @@ std::optional<MountInfo> parse_mount(std::string_view line) {
                    .device = w[2],
                    .options = w[5],
                    .type = dash[1],
+                   .source = dash[2],
                    .super_options = dash[3],
                    .root = unescape_mount(w[3]),
                    .point = unescape_mount(w[4])};

@@ -11,7 +11,7 @@
 namespace vz::sys {
 
 struct MountInfo {
-  std::string_view id, parent, device, options, type, super_options;  // parts of the line
+  std::string_view id, parent, device, options, type, source, super_options;  // parts of the line
   std::string root, point;
 };
 

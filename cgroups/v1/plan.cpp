@@ -32,6 +32,7 @@ std::vector<Knob> plan_cpu(const Limits& limits) {
 // Here what is written back later, by nobody in particular, is not counted (cgroup-v1/blkio-controller.rst).
 std::vector<Knob> plan_io(const Limits& limits) {
   std::vector<Knob> out;
+  if (limits.io_weight) out.push_back({"blkio", "blkio.bfq.weight", std::to_string(*limits.io_weight), true});
   if (!limits.io) return out;
   const auto add = [&](const char* file, uint64_t value) {
     out.push_back({"blkio", file, fmt::format("{} {}", limits.io->device, value), value == 0});

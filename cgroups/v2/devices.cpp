@@ -46,6 +46,20 @@ Error refused(const std::string& group) {
       .with_code(missing ? Code::unsupported : Code::system);
 }
 
+// The program that is there already; none.
+sys::UniqueFd attached(int group) {
+  uint32_t id = 0;
+  bpf_attr query{};
+  query.query.target_fd = static_cast<uint32_t>(group);
+  query.query.attach_type = BPF_CGROUP_DEVICE;
+  query.query.prog_ids = reinterpret_cast<uintptr_t>(&id);
+  query.query.prog_cnt = 1;
+  if (bpf(BPF_PROG_QUERY, query) != 0 || query.query.prog_cnt == 0) return sys::UniqueFd();
+  bpf_attr get{};
+  get.prog_id = id;
+  return sys::UniqueFd(static_cast<int>(bpf(BPF_PROG_GET_FD_BY_ID, get)));
+}
+
 }  // namespace
 
 std::vector<bpf_insn> device_program(std::span<const Device> allowed) {
@@ -86,11 +100,16 @@ Result<void> set_up_devices(const std::string& group, std::span<const Device> mo
   load.license = reinterpret_cast<uintptr_t>("Apache-2.0");
   const sys::UniqueFd loaded(static_cast<int>(bpf(BPF_PROG_LOAD, load)));
   if (loaded.get() < 0) return refused(group);
+  const sys::UniqueFd old = attached(dir.get());
   bpf_attr attach{};
   attach.target_fd = static_cast<uint32_t>(dir.get());
   attach.attach_bpf_fd = static_cast<uint32_t>(loaded.get());
   attach.attach_type = BPF_CGROUP_DEVICE;
   attach.attach_flags = BPF_F_ALLOW_MULTI;  // those of groups above are asked as well
+  if (old) {
+    attach.attach_flags |= BPF_F_REPLACE;
+    attach.replace_bpf_fd = static_cast<uint32_t>(old.get());
+  }
   if (bpf(BPF_PROG_ATTACH, attach) != 0) return refused(group);
   return {};
 }

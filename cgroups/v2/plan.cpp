@@ -26,12 +26,17 @@ std::vector<Knob> plan_cpu(const Limits& limits) {
 }
 
 std::vector<Knob> plan_io(const Limits& limits) {
-  if (!limits.io) return {};
+  std::vector<Knob> out;
+  if (limits.io_weight)
+    for (const char* file : {"io.bfq.weight", "io.weight"})
+      out.push_back({"io", file, std::to_string(*limits.io_weight), true});
+  if (!limits.io) return out;
   const auto value = [](uint64_t n) { return n ? std::to_string(n) : "max"; };
   const std::string bytes = value(limits.io->bytes), operations = value(limits.io->operations);
-  return {{"io", "io.max",
-           fmt::format("{0} rbps={1} wbps={1} riops={2} wiops={2}", limits.io->device, bytes, operations),
-           limits.io->bytes == 0 && limits.io->operations == 0}};
+  out.push_back({"io", "io.max",
+                 fmt::format("{0} rbps={1} wbps={1} riops={2} wiops={2}", limits.io->device, bytes, operations),
+                 limits.io->bytes == 0 && limits.io->operations == 0});
+  return out;
 }
 
 }  // namespace vz::cgroups::v2
