@@ -19,6 +19,7 @@
 #include "checkpoint/images.h"
 #include "runtime/cleanup.h"
 #include "runtime/root_tree.h"
+#include "runtime/scripts.h"
 #include "runtime/start.h"
 #include "sys/files.h"
 #include "sys/mounts.h"
@@ -134,9 +135,12 @@ Result<void> bring_network(const runtime::Container& ct, const OurPart& part, co
 
 // There is no way back from these two: what fails is told, and the CT runs. A restored socket sends at once, and so has
 // asked in vain for its neighbour.
-void appear(const runtime::Container& ct, pid_t init) {
+void appear(const runtime::Host& host, const runtime::Container& ct, pid_t init) {
   if (auto seen = runtime::expose_network(ct); !seen)
     log::warn("CT {} runs, but: network: {}", ct.id, seen.error().text);
+  for (const net::Veth& v : ct.network.veths)
+    if (auto ran = runtime::run_external_script(host, ct, v); !ran)
+      log::warn("CT {} runs, but: network: {}", ct.id, ran.error().text);
   const auto netns = sys::open_ns(init, "net");
   if (netns) (void)net::forget_unanswered(netns->get());
 }
@@ -215,7 +219,7 @@ Result<pid_t> launch(const runtime::Host& host, const runtime::Container& ct, co
       }
       appeared = true;
       undo.commit();
-      appear(ct, init);
+      appear(host, ct, init);
     }
     if (call.action == "post-resume") announce(ct, init);
     return {};

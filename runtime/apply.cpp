@@ -106,7 +106,7 @@ bool has(const std::vector<net::Veth>& veths, const net::Veth& v) {
   return std::find(veths.begin(), veths.end(), v) != veths.end();
 }
 
-Result<void> apply_veths(const Container& before, const Container& after, int netns) {
+Result<void> apply_veths(const Host& host, const Container& before, const Container& after, int netns) {
   for (const net::Veth& v : before.network.veths) {
     if (has(after.network.veths, v)) continue;
     log::info("Deleting veth devices: {} ", v.ct_name);
@@ -115,7 +115,7 @@ Result<void> apply_veths(const Container& before, const Container& after, int ne
   for (const net::Veth& v : after.network.veths) {
     if (has(before.network.veths, v)) continue;
     log::info("Configure veth devices: {} ", v.ct_name);
-    TRY(connect_veth(v, netns));
+    TRY(connect_veth(host, after, v, netns));
   }
   return {};
 }
@@ -140,11 +140,12 @@ Result<void> apply_netdevs(const Host& host, const Container& after, const Keys&
   return lend_netdevs(host, after.id, added, init);
 }
 
-Result<void> apply_network(const Container& before, const Container& after, const Keys& changed, pid_t init) {
+Result<void> apply_network(const Host& host, const Container& before, const Container& after, const Keys& changed,
+                           pid_t init) {
   if (!any(changed, {"IP_ADDRESS", "NETIF"})) return {};
   TRY_AS(sys::UniqueFd netns, sys::open_ns(init, "net"));
   TRY(apply_addresses(before, after, netns.get()));
-  return apply_veths(before, after, netns.get());
+  return apply_veths(host, before, after, netns.get());
 }
 
 Result<void> apply_names(const Host& host, const Container& after, const Keys& changed) {
@@ -220,8 +221,9 @@ Result<void> apply_live(const Host& host, const Container& before, const Contain
   TRY(note_live(host, after));  // before anything is there: whoever cleans up finds it although nothing may be saved
   undo.add("limits", [before, named] { return bring_limits(before, named); });
   TRY(apply_limits(after, named));
-  undo.add("network", [before, after, changed, init] { return apply_network(after, before, changed, init); });
-  TRY(apply_network(before, after, changed, init));
+  undo.add("network",
+           [&host, before, after, changed, init] { return apply_network(host, after, before, changed, init); });
+  TRY(apply_network(host, before, after, changed, init));
   undo.add("network devices", [&host, before, changed, init] { return apply_netdevs(host, before, changed, init); });
   TRY(apply_netdevs(host, after, changed, init));
   undo.add("devices", [before, after, changed, init] { return apply_devices(after, before, changed, init); });

@@ -118,6 +118,8 @@ Result<Container> make_container(const Host& host, config::CtId id, config::File
   ct.area.root_dir = ct.spec.ve_root.value_or(fmt::format("/var/lib/vz/root/{}", id));
   ct.area.layout = storage::detect_layout(ct.area.private_dir).value_or(ct.spec.layout.value_or(config::Layout::image));
   ct.network = net::plan(id, ct.spec);
+  for (net::Veth& v : ct.network.veths)
+    if (v.bridge.empty()) v.bridge = host.default_bridge;
   ct.ids.first = state::first_id(id);
   return ct;
 }

@@ -24,6 +24,7 @@ namespace {
 using sys::UniqueFd;
 
 constexpr std::chrono::hours kScriptTime{1};
+constexpr std::chrono::seconds kExternalTime{30};  // a moving container stands still meanwhile
 constexpr size_t kScriptSize = 1u << 20;
 
 enum class Whose { all, own, all_first, own_first };
@@ -78,17 +79,18 @@ Result<UniqueFd> open_output() {
   return copy;
 }
 
-Result<sys::ExitStatus> run_on_host(const Host& host, const Container& ct, const std::string& path) {
-  if (::access(path.c_str(), X_OK) != 0)
-    return fail(Code::script_failed, "it is not executable; run: chmod +x {}", path);
+Result<sys::ExitStatus> run_on_host(const Host& host, const Container& ct, std::vector<std::string> argv,
+                                    std::chrono::milliseconds timeout) {
+  if (::access(argv[0].c_str(), X_OK) != 0)
+    return fail(Code::script_failed, "it is not executable; run: chmod +x {}", argv[0]);
   TRY_AS(const UniqueFd out, open_output());
   sys::Program script;
-  script.argv = {path};
+  script.argv = std::move(argv);
   script.env = script_environment(host.paths, ct.id);
   script.only_env = script.own_session = true;
   script.stdout_fd = out.get();
   script.stderr_fd = STDERR_FILENO;
-  script.timeout = kScriptTime;
+  script.timeout = timeout;
   script.before_exec = on_the_host;
   TRY_AS(const sys::Output done, sys::run(script));
   return done.status;
@@ -122,7 +124,16 @@ Result<void> run_script(const Host& host, const Container& ct, const ScriptKind&
                         const sys::Channel* caller) {
   TRY(check_trust(path));
   log::detail("Running {}", path);
-  TRY_AS(const sys::ExitStatus status, kind.inside ? run_in_ct(host, ct, path, caller) : run_on_host(host, ct, path));
+  TRY_AS(const sys::ExitStatus status,
+         kind.inside ? run_in_ct(host, ct, path, caller) : run_on_host(host, ct, {path}, kScriptTime));
+  return status.ok() ? Result<void>() : fail(Code::script_failed, "{}", status.text());
+}
+
+Result<void> run_external(const Host& host, const Container& ct, const std::string& device) {
+  TRY(check_trust(host.external_script));
+  log::detail("Running {} init veth {}", host.external_script, device);
+  TRY_AS(const sys::ExitStatus status,
+         run_on_host(host, ct, {host.external_script, "init", "veth", device}, kExternalTime));
   return status.ok() ? Result<void>() : fail(Code::script_failed, "{}", status.text());
 }
 
@@ -172,6 +183,20 @@ Result<void> run_scripts(const Host& host, const Container& ct, Event event, con
     return std::move(ran).error().context(fmt::format("Error executing {} script {}", kind.name, path)).with_code(code);
   }
   return {};
+}
+
+Result<void> run_external_script(const Host& host, const Container& ct, const net::Veth& veth) {
+  const std::string& script = host.external_script;
+  if (script.empty()) return {};
+  if (::access(script.c_str(), X_OK) != 0) {
+    log::warn("{}: EXTERNAL_SCRIPT '{}' is no program, '{}' goes without it", host.paths.vznet_conf, script,
+              veth.host_name);
+    return {};
+  }
+  auto ran = run_external(host, ct, veth.host_name);
+  if (ran) return {};
+  const Code code = ran.error().code == Code::cancelled ? Code::cancelled : Code::network_failed;
+  return std::move(ran).error().context(fmt::format("{} init veth {}", script, veth.host_name)).with_code(code);
 }
 
 Result<void> put_away_scripts(const Host& host, config::CtId id, std::string_view suffix) {

@@ -36,6 +36,10 @@ bool has_script(const Host& host, config::CtId id, Event event);
 // any, hangs up. Code::script_failed, Code::cancelled.
 Result<void> run_scripts(const Host& host, const Container& ct, Event event, const sys::Channel* caller = nullptr);
 
+// Runs what vznet.conf names, if anything, for a link just made: `SCRIPT init veth HOST_NAME`, on the host, half a
+// minute at most. One that is no program is warned about. Code::network_failed, Code::cancelled.
+Result<void> run_external_script(const Host& host, const Container& ct, const net::Veth& veth);
+
 // Renames the CT's own by adding SUFFIX.
 Result<void> put_away_scripts(const Host& host, config::CtId id, std::string_view suffix);
 // Removes those put away, with the CTID.conf put away.

@@ -87,7 +87,7 @@ Result<pid_t> launch(const Host& host, const Container& ct, const Channel* scrip
   TRY(channel.parent.expect(kNetReady));
   TRY(channel.parent.post(kMapped, luggage));
   TRY_AS(UniqueFd netns, sys::open_ns(init.pid, "net"));
-  TRY(connect_network(ct, netns.get(), undo), "network");
+  TRY(connect_network(host, ct, netns.get(), undo), "network");
   TRY(channel.parent.expect(kRootReady));
   // Before kGo: whoever finds a running init also finds its state file.
   state::Running running;
@@ -180,16 +180,18 @@ Result<std::vector<state::Lock>> claim_ids(const Host& host, config::CtId id) {
 
 }  // namespace
 
-Result<void> connect_veth(const net::Veth& veth, int netns) {
+Result<void> connect_veth(const Host& host, const Container& ct, const net::Veth& veth, int netns) {
   auto made = net::add_veth(veth, netns, true);
   if (!made) return std::move(made).error().with_code(Code::network_failed);
-  return {};
+  auto ran = run_external_script(host, ct, veth);
+  if (!ran) (void)net::remove_link(veth.host_name);
+  return ran;
 }
 
-Result<void> connect_network(const Container& ct, int netns, Rollback& undo) {
+Result<void> connect_network(const Host& host, const Container& ct, int netns, Rollback& undo) {
   TRY(net::loopback_up(netns));
   for (const net::Veth& v : ct.network.veths) {
-    TRY(connect_veth(v, netns));
+    TRY(connect_veth(host, ct, v, netns));
     undo.add("remove " + v.host_name, [name = v.host_name] { return net::remove_link(name); });
   }
   if (!ct.network.routed) return {};

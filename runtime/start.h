@@ -32,10 +32,10 @@ Result<void> run_under_supervisor(const Host& host, const Container& ct, const L
 
 // ---- parts shared with restore ----------------------------------------------------------------------------------
 
-// A failure has the code of interfaces, whatever it came from.
-Result<void> connect_veth(const net::Veth& veth, int netns);
+// With what vznet.conf has run for it. A failure has the code of interfaces, whatever it came from.
+Result<void> connect_veth(const Host& host, const Container& ct, const net::Veth& veth, int netns);
 // Links and routed addresses of the plan, in NETNS; undo steps go to UNDO.
-Result<void> connect_network(const Container& ct, int netns, Rollback& undo);
+Result<void> connect_network(const Host& host, const Container& ct, int netns, Rollback& undo);
 // The same in two steps, for a CT that comes from elsewhere: first the links alone, which nobody outside hears of (a
 // packet that came before its sockets are there would be answered with a reset), then bridges, routes, ARP and NDP
 // answers.

@@ -21,6 +21,7 @@ struct Paths {
   std::string conf_dir = "/etc/vz/conf";
   std::string names_dir = "/etc/vz/names";
   std::string global_conf = "/etc/vz/vz.conf";
+  std::string vznet_conf = "/etc/vz/vznet.conf";
   std::string run_dir = "/run/vz";
   std::string moves_dir = "/var/lib/vz/moves";  // see moves.h; it survives a boot
   std::string marks_dir = "/var/lib/vz/reboot";

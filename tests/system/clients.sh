@@ -231,6 +231,58 @@ ok stop 2010 --fast
 ok destroy 2010
 on_alpha sh -c 'cp /run/vz.conf /etc/vz/vz.conf; rm -rf /vz'
 
+step "vznet.conf: the recipe for bridges, and a script of one's own"
+links=$(on_alpha sh -c 'ip link add vmbr0 type bridge; ip link add vmbr1 type bridge; echo done')
+assert_eq "$links" done "bridges"
+bridge_of() { on_alpha ip -o link show "$1" | sed -nE 's/.* master (\S+) .*/\1/p'; }
+on_alpha sh -c 'echo "EXTERNAL_SCRIPT=\"/usr/sbin/vznetaddbr\"" > /etc/vz/vznet.conf'
+ok create 104 --ostemplate tiny --diskspace 64M
+ok set 104 --netif_add eth0,,veth104.0 --netif_add eth1,,veth104.1,,vmbr1 --save
+ok start 104
+assert_eq "$(bridge_of veth104.0) $(bridge_of veth104.1)" "vmbr0 vmbr1" "bridges of the recipe"
+ok set 104 --netif_add eth2,,veth104.2 --save
+assert_eq "$(bridge_of veth104.2)" vmbr0 "bridge of a link that came later"
+assert_absent "$(on_alpha cat /etc/vz/conf/104.conf)" vmbr0 "configuration"
+ok chkpnt 104
+ok restore 104
+assert_eq "$(bridge_of veth104.0) $(bridge_of veth104.1)" "vmbr0 vmbr1" "bridges after a restore"
+ok stop 104 --fast
+on_alpha sh -ec 'cat > /usr/local/sbin/external; chmod 755 /usr/local/sbin/external
+  echo "EXTERNAL_SCRIPT=/usr/local/sbin/external" > /etc/vz/vznet.conf' <<'END_OF_SCRIPT'
+#!/bin/sh
+echo "$* $VEID $(cat /sys/class/net/"$3"/operstate 2>&1) $(env | sort | sed 's/=.*//' | paste -sd,)" >> /run/external.log
+[ ! -e /run/external.fails ]
+END_OF_SCRIPT
+calls() { on_alpha sh -c 'cat /run/external.log; : > /run/external.log' | cut -d ' ' -f 1-4 | sort | paste -sd ';'; }
+ok start 104
+environment=$(on_alpha cut -d ' ' -f 6 /run/external.log | sort -u)
+assert_eq "$environment" "HOME,PATH,PWD,TERM,VEID,VE_CONFFILE" "its environment"
+assert_eq "$(calls)" "init veth veth104.0 104;init veth veth104.1 104;init veth veth104.2 104" "calls at a start"
+assert_eq "$(bridge_of veth104.0) $(bridge_of veth104.1)" " vmbr1" "bridges without the recipe"
+ok set 104 --netif_add eth3,,veth104.3
+assert_eq "$(calls)" "init veth veth104.3 104" "calls for a new link"
+ok set 104 --netif_del eth3
+ok chkpnt 104
+ok restore 104
+assert_eq "$(calls)" "init veth veth104.0 104;init veth veth104.1 104;init veth veth104.2 104" "calls at a restore"
+on_alpha touch /run/external.fails
+expect 130 set 104 --netif_add eth4,,veth104.4 --save
+assert_contains "$err" "/usr/local/sbin/external init veth veth104.4: exit status 1"
+! on_alpha ip link show veth104.4 > /dev/null 2>&1 || fail "a link stays"
+ok stop 104 --fast
+expect 130 start 104
+assert_contains "$err" "/usr/local/sbin/external init veth veth104.0: exit status 1"
+assert_ct 104 exist unmounted down
+on_alpha sh -c 'rm /run/external.fails; chmod 777 /usr/local/sbin/external'
+expect 130 start 104
+assert_contains "$err" "others than root can write to '/usr/local/sbin/external'"
+on_alpha rm /usr/local/sbin/external
+expect 0 start 104
+assert_contains "$err" "EXTERNAL_SCRIPT '/usr/local/sbin/external' is no program"
+ok stop 104 --fast
+ok destroy 104
+on_alpha sh -c 'rm -f /etc/vz/vznet.conf /run/external.log; ip link del vmbr0; ip link del vmbr1'
+
 step "down"
 ok stop 101 --fast
 ok destroy 101
