@@ -128,6 +128,13 @@ Found look_at_descriptors(const std::vector<pid_t>& pids) {
   return found;
 }
 
+std::string remedy_for(const ForeignMount& m, const runtime::Container& ct, pid_t init) {
+  if (m.pid != init) return "restart it, or stop the CT instead";
+  if (m.point.starts_with("/dev/") && (ct.spec.devnodes || ct.spec.devices))
+    return fmt::format("take it away by vzctl set {} --devnodes or --devices, or stop the CT instead", ct.id);
+  return "unmount it in the CT, or stop the CT instead";
+}
+
 }  // namespace
 
 std::string text(const Obstacle& o) {
@@ -151,8 +158,7 @@ Result<std::vector<Obstacle>> obstacles(const runtime::Host& host, const runtime
   for (const ForeignMount& m : mounts)
     out.push_back({.pid = m.pid,
                    .why = fmt::format("has a mount of the host's on '{}', which criu cannot bring back", m.point),
-                   .remedy = m.pid == running->init ? "unmount it in the CT, or stop the CT instead"
-                                                    : "restart it, or stop the CT instead"});
+                   .remedy = remedy_for(m, ct, running->init)});
   for (const std::string& name : runtime::lent_netdevs(host, ct.id))
     out.push_back({.pid = running->init,
                    .why = fmt::format("has the host's network device '{}' (NETDEV), which stays with the host", name),

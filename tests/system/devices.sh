@@ -71,6 +71,7 @@ assert_eq "$(on_alpha stat -c %u:%g:%a /dev/net/tun)" "$tun" "the host's node"
 step "no dump of it, and says why"
 expect 16 migratable 101
 assert_contains "$out" "has a mount of the host's on '/dev/net/tun', which criu cannot bring back"
+assert_contains "$out" "vzctl set 101 --devnodes or --devices"
 
 step "a device that is not there, and one that is no device"
 for name in no-such net; do
