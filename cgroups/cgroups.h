@@ -61,6 +61,19 @@ struct Usage {
   uint64_t cpu_ns = 0;  // CPU time used
 };
 
+// CPU time by kind; their sum is about Usage::cpu_ns.
+struct CpuTimes {
+  uint64_t user_ns = 0, nice_ns = 0, system_ns = 0;  // before Linux 6.14 nice is in user
+};
+
+// Bytes that went to and came from block devices.
+struct IoBytes {
+  uint64_t read = 0, written = 0;
+};
+// From the text of io.stat (v2) or blkio.throttle.io_service_bytes_recursive (v1). DEVICE: "MAJOR:MINOR", the only one
+// that counts; empty: all. Pure.
+IoBytes parse_io(std::string_view text, std::string_view device);
+
 // Where the hierarchies of this host are. Empty: controller absent.
 struct Host {
   std::string v2_mount;  // cgroup2 mount point: "/sys/fs/cgroup" or "/sys/fs/cgroup/unified"
@@ -131,6 +144,9 @@ class Group {
   Result<std::vector<pid_t>> processes() const;  // host PIDs, whole subtree, one per process (not thread), sorted
   Result<Usage> usage() const;
   Result<uint64_t> pids() const;  // of usage(), alone
+  Result<CpuTimes> cpu_times() const;
+  // As parse_io(); nothing where no controller counts it.
+  IoBytes io(std::string_view device) const;
   // Stops every process (v2 cgroup.freeze where the kernel has it, else v1 freezer) and waits until it is done.
   Result<void> freeze(std::chrono::milliseconds timeout) const;
   Result<void> thaw() const;

@@ -86,4 +86,40 @@ Result<uint64_t> Group::pids() const {
   return read_row(host_, name_, *row);
 }
 
+// Each v2 directory has cpu.stat with these, whether the controller is there or not.
+Result<CpuTimes> Group::cpu_times() const {
+  TRY(check_name(name_));
+  constexpr uint64_t kNsPerUs = 1000;
+  TRY_AS(const std::string text, read_value(group_path(host_.v2_mount, name_) + "/cpu.stat"));
+  const auto time = [&](std::string_view key) { return find_number(text, key).value_or(0) * kNsPerUs; };
+  CpuTimes t{.user_ns = time("user_usec"), .nice_ns = time("nice_usec"), .system_ns = time("system_usec")};
+  t.user_ns -= std::min(t.user_ns, t.nice_ns);
+  return t;
+}
+
+// "8:0 rbytes=1 wbytes=2 rios=3", or "8:0 Read 1" and "8:0 Write 2".
+IoBytes parse_io(std::string_view text, std::string_view device) {
+  constexpr std::string_view kRead = "rbytes=", kWritten = "wbytes=";
+  IoBytes sum;
+  for (const std::string_view line : split(text, '\n')) {
+    const auto fields = words(line);
+    if (fields.size() < 3 || (!device.empty() && fields[0] != device)) continue;
+    if (fields[1] == "Read") sum.read += parse_u64(fields[2]).value_or(0);
+    if (fields[1] == "Write") sum.written += parse_u64(fields[2]).value_or(0);
+    for (const std::string_view f : fields) {
+      if (f.starts_with(kRead)) sum.read += parse_u64(f.substr(kRead.size())).value_or(0);
+      if (f.starts_with(kWritten)) sum.written += parse_u64(f.substr(kWritten.size())).value_or(0);
+    }
+  }
+  return sum;
+}
+
+IoBytes Group::io(std::string_view device) const {
+  if (!check_name(name_)) return {};
+  const std::string file = on_v1(host_, "blkio") ? group_path(host_.find("blkio")->v1_mount, name_) +
+                                                       "/blkio.throttle.io_service_bytes_recursive"
+                                                 : group_path(host_.v2_mount, name_) + "/io.stat";
+  return parse_io(read_value(file).value_or(""), device);
+}
+
 }  // namespace vz::cgroups

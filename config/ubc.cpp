@@ -37,6 +37,47 @@ Result<UbcRow> parse_row(std::span<const std::string_view> fields) {
   return row;
 }
 
+// ---- print --------------------------------------------------------------------------------------------------------
+
+constexpr std::string_view kDummy = "dummy", kSwap = "swappages";
+
+// The kernel's table has gaps where beancounters were once.
+std::vector<std::string_view> user_rows() {
+  std::vector<std::string_view> out;
+  for (const BeanKind& kind : bean_kinds()) {
+    if (kind.name == kSwap) continue;
+    const size_t gaps = kind.name == "numproc" ? 1 : kind.name == "numiptent" ? 3 : 0;
+    out.insert(out.end(), gaps, kDummy);
+    out.push_back(kind.name);
+  }
+  return out;
+}
+
+std::vector<std::string_view> bc_rows() {
+  std::vector<std::string_view> out;
+  for (const BeanKind& kind : bean_kinds()) out.push_back(kind.name);
+  return out;
+}
+
+void print_rows(std::string& out, const UbcTable& table, const std::vector<std::string_view>& names, bool with_ct) {
+  for (const std::string_view name : names) {
+    const UbcRow* found = table.find(name);
+    const UbcRow none{.name = {}, .barrier = kUnlimited, .limit = kUnlimited};
+    const UbcRow& row = found ? *found : none;
+    const auto shown = [](uint64_t v) { return std::min(v, kUnlimited); };
+    const std::string ct = with_ct && name == names.front() ? table.ct + ":" : std::string();
+    out += fmt::format("{:>10}  {:<12} {:>20} {:>20} {:>20} {:>20} {:>20}\n", ct, name, shown(row.held),
+                       shown(row.maxheld), shown(row.barrier), shown(row.limit), shown(row.failcnt));
+  }
+}
+
+std::string print_tables(const std::vector<UbcTable>& tables, const std::vector<std::string_view>& names) {
+  std::string out = fmt::format("Version: {}\n{:>10}  {:<12} {:>20} {:>20} {:>20} {:>20} {:>20}\n", kUbcVersion, "uid",
+                                "resource", "held", "maxheld", "barrier", "limit", "failcnt");
+  for (const UbcTable& table : tables) print_rows(out, table, names, true);
+  return out;
+}
+
 // INT32_MAX is a 32-bit kernel's "unlimited".
 bool is_limit(uint64_t v) { return v != 0 && v < kUnlimited && v != INT32_MAX; }
 
@@ -89,6 +130,16 @@ Result<std::vector<UbcTable>> parse_ubc(std::string_view text) {
     if (row.name != "dummy") out.back().rows.push_back(std::move(row));
   }
   if (number == 0) return fail(Code::invalid, "no beancounters in it");
+  return out;
+}
+
+std::string print_user_beancounters(const std::vector<UbcTable>& tables) { return print_tables(tables, user_rows()); }
+
+std::string print_ubc(const std::vector<UbcTable>& tables) { return print_tables(tables, bc_rows()); }
+
+std::string print_ubc(const UbcTable& table) {
+  std::string out;
+  print_rows(out, table, bc_rows(), false);
   return out;
 }
 

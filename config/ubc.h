@@ -24,6 +24,11 @@ struct UbcTable {
 };
 // Without dummy rows. Code::invalid names the line.
 Result<std::vector<UbcTable>> parse_ubc(std::string_view text);
+// As a 64-bit kernel prints them: /proc/user_beancounters, /proc/bc/resources and /proc/bc/CT/resources. A row that a
+// table lacks: nothing held, no limit.
+std::string print_user_beancounters(const std::vector<UbcTable>& tables);
+std::string print_ubc(const std::vector<UbcTable>& tables);
+std::string print_ubc(const UbcTable& table);
 
 // What of the row's limits comes first; 0: none of them.
 uint64_t first_limit(const UbcRow& row);

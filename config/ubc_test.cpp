@@ -1,5 +1,6 @@
 #include "config/ubc.h"
 
+#include "base/strings.h"
 #include "config/config.h"
 #include "tests/catch.h"
 
@@ -88,4 +89,44 @@ TEST_CASE("oversell: limits, guessed limits and none") {
   CHECK(sum.ram.limit == first.ram.limit + second.ram.limit);
   CHECK(sum.swap.limit == 128u << 20);
   CHECK(sum.ram.failures == 3);
+}
+
+TEST_CASE("user_beancounters: printed as a 64-bit kernel does") {
+  const auto tables = *parse_ubc(kText);
+  const std::string text = print_user_beancounters(tables);
+  const auto lines = split(text, '\n');
+  REQUIRE(lines.size() == 2 + 2 * 24 + 1);
+  CHECK(lines[1] ==
+        "       uid  resource                     held              maxheld              barrier                limit"
+        "              failcnt");
+  CHECK(lines[2] ==
+        "      101:  kmemsize                  2650000              3000000             14372700             14790164"
+        "                    0");
+  CHECK(lines[4] ==
+        "            privvmpages                  1000                 2000                65536                69632"
+        "                    0");
+  const std::string dummy =
+      "            dummy                           0                    0  9223372036854775807  9223372036854775807"
+      "                    0";
+  for (const size_t row : {6, 22, 23, 24}) CHECK(lines[row] == dummy);
+  CHECK(words(lines[25])[0] == "numiptent");
+  // Of the second table there is no kmemsize: the row that names the container is there nevertheless.
+  CHECK(words(lines[26])[0] == "102:");
+  CHECK(words(lines[26]).size() == 7);
+  CHECK(words(lines[27]).size() == 6);
+  CHECK(text.find("swappages") == std::string::npos);
+  const auto again = parse_ubc(text);
+  REQUIRE(again);
+  CHECK((*again)[0].find("privvmpages")->held == 1000);
+  CHECK((*again)[1].find("kmemsize")->limit == kUnlimited);
+}
+
+TEST_CASE("bc/resources: without gaps, with swap") {
+  const auto tables = *parse_ubc(kText);
+  const std::string all = print_ubc(tables), one = print_ubc(tables[1]);
+  CHECK(all.find("dummy") == std::string::npos);
+  CHECK(parse_ubc(all)->at(1).find("swappages")->limit == 32768);
+  CHECK(split(one, '\n').size() == 21 + 1);
+  CHECK(words(split(one, '\n')[0])[0] == "kmemsize");
+  CHECK(words(split(one, '\n')[20])[0] == "swappages");
 }
