@@ -223,18 +223,21 @@ assert_eq "$(running)" "101 102 103"
 
 step "the init script of hosts without systemd"
 all_stop
-on_alpha sh -c "boot=$boot_program; sed \"s|@boot@|\$boot|\" >/root/vz.init" <"$lab_dir/../../etc/vz.init.in"
+on_alpha sh -c "boot=$boot_program; sed \"s|@boot@|\$boot|; s|@procfs@|vzprocfs|\" >/root/vz.init" <"$lab_dir/../../etc/vz.init.in"
 init() { assert_status "$1" on_alpha sh /root/vz.init "${@:2}" >/dev/null 2>&1; }
 init 3 status
 init 0 start
 assert_eq "$(running)" "101 102 103"
 init 0 status
+served() { on_alpha vzprocfs status >/dev/null; }
+on_alpha test ! -c /dev/fuse || served || fail "the init script does not start vzprocfs"
 ok exec2 101 touch /run/mark
 init 0 restart
 assert_eq "$(running)" "101 102 103"
 expect 1 exec2 101 test -e /run/mark
 init 0 stop
 init 3 status
+! served || fail "the init script does not stop vzprocfs"
 assert_eq "$(running)" ""
 init 3 nonsense
 on_alpha mv /etc/vz/vz.conf /etc/vz/vz.conf.other

@@ -114,6 +114,77 @@ done
 assert_eq "$(on_alpha vzlist -a -H -o veid,status | awk 'NF != 2')" "" "words for Zenoss"
 matches '\s+(\d+)\s+(.*)\s+(running|stopped)\s+.*' "$(on_alpha vzlist -a | tail -n 1)" ruby-openvz
 
+step "what is read in /proc of OpenVZ: Proxmox 1.x, libvirt, Zenoss, Provision::Unix, ToMaTo, init scripts"
+procfs=
+if on_alpha test -c /dev/fuse; then
+  on_alpha vzprocfs start
+  procfs=yes
+else
+  say "no FUSE here (/dev/fuse): not /run/vz/proc, but what is shown there"
+fi
+# of_proc FILE
+of_proc() { if [ -n "$procfs" ]; then on_alpha cat "/run/vz/proc/$1"; else on_alpha vzprocfs cat "$1"; fi; }
+of_proc vz/vzquota >"$scratch/vzquota"
+of_proc vz/vestat >"$scratch/vestat"
+of_proc user_beancounters >"$scratch/ubc"
+of_proc bc/101/ioacct >"$scratch/ioacct"
+# Each reads as its program does, line by line.
+python3 - "$scratch" <<'END' || fail "a program of OpenVZ's time cannot read it"
+import re, sys
+where = sys.argv[1] + "/"
+lines = lambda name: open(where + name).read().splitlines()
+
+# Proxmox 1.x: the container's line, then blocks and inodes; and of the beancounters two rows.
+disk, quota = {}, iter(lines("vzquota"))
+for line in quota:
+    m = re.match(r"^(\d+):\s+\S+/private/\d+$", line)
+    if m:
+        blocks, inodes = next(quota), next(quota)
+        used, most = re.match(r"^\s*1k-blocks\s+(\d+)\s+(\d+)\s+", blocks).groups()
+        assert re.match(r"^\s*inodes\s+(\d+)\s+(\d+)\s+", inodes), inodes
+        disk[m[1]] = int(used), int(most)
+assert list(disk) == ["101"] and 0 < disk["101"][0] < disk["101"][1] == 65536, disk
+current, seen = None, {}
+for line in lines("ubc"):
+    m = re.match(r"^\s*((\d+):\s*)?([a-z]+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$", line)
+    if not m:
+        continue
+    current = m[2] or current
+    if m[3] in ("physpages", "numproc"):
+        seen[current, m[3]] = int(m[4])
+assert set(seen) == {(ct, row) for ct in ("101", "0") for row in ("physpages", "numproc")}, seen
+assert all(seen.values()), seen
+
+# libvirt and Proxmox: the first four numbers of vestat, in ticks.
+times = {}
+for line in lines("vestat"):
+    m = re.match(r"^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", line)
+    if m:
+        times[m[1]] = sum(map(int, m.groups()[1:]))
+assert list(times) == ["101"] and times["101"] < 100 * 600, times
+
+# Zenoss: rows by the number of their fields, a header before them; ioacct by name.
+ubc = lines("ubc")
+assert ubc[0].split() == ["Version:", "2.5"] and len(ubc[1].split()) == 7
+for line in ubc[2:]:
+    fields = line.split()
+    assert len(fields) == 7 and fields[0].endswith(":") or len(fields) == 6, line
+    assert all(f.isdigit() for f in fields[-5:]), line
+header, row = [line.split() for line in lines("vestat")[1:3]]
+assert len(header) == len(row) == 12 and header[0] == "VEID", header
+ioacct = dict(line.split() for line in lines("ioacct"))
+assert {"read", "write", "dirty", "cancel", "fuse_bytes"} <= set(ioacct), ioacct
+END
+# grep finds 0: as well as 10:, as ToMaTo's does.
+assert_eq "$(grep -A1 '^101:' "$scratch/vzquota" | tail -n 1 | awk '{ print $1, $3 }')" "1k-blocks 65536" ToMaTo
+assert_eq "$(grep -A20 '101:' "$scratch/ubc" | awk '$1 == "privvmpages" || $1 == "numfile" { print $1 }' | xargs)" "privvmpages numfile" ToMaTo
+grep -qE '^ *0:' "$scratch/ubc" || fail "a host must have a row of CT 0: the init script takes it for a container"
+matches '.*1k-blocks\s+(\d+).*' "$(on_alpha vzquota show 101 2>/dev/null)" Provision::Unix
+matches '\d+ 65536' "$(on_alpha vzquota stat 101 | grep blocks | awk '{ print $2, $3 }')" "a script"
+assert_contains "$(on_alpha vzquota show 101 2>&1)" "vzquota : (warning) Quota is running" "the init script with VZFASTBOOT"
+assert_status 6 on_alpha vzquota stat 102 >/dev/null 2>&1
+assert_status 5 on_alpha vzquota on 101 --nocheck 2>/dev/null
+
 step "ToMaTo and scripts at large"
 on_alpha timeout 30 vzctl start 102 --wait > /dev/null
 ok set 102 --devices c:10:200:rw --capability net_admin:on --save
@@ -227,6 +298,8 @@ on_alpha grep -q '^NUMPROC="200"$' /etc/vz/conf/2010.conf || fail "an option by 
 on_alpha cp /etc/vz/conf/2010.conf /run/2010.conf
 ok set 2010 --hostname new.example.org --save
 assert_eq "$(on_alpha diff /run/2010.conf /etc/vz/conf/2010.conf | grep -c '^[<>]')" 2 "lines that changed"
+of_proc vz/vzquota | grep -q '^2010: /vz/private/2010$' || fail "unxsVZ looks for its private area"
+[ -z "$procfs" ] || on_alpha vzprocfs stop
 ok stop 2010 --fast
 ok destroy 2010
 on_alpha sh -c 'cp /run/vz.conf /etc/vz/vz.conf; rm -rf /vz'

@@ -51,6 +51,10 @@ completes "debian-12 debian-13" vztmpl build d
 assert_contains " $(complete vztmpl remove "") " " tiny "
 completes "101 web 102" vzcalc ""
 completes "--verbose" vzmemcheck --verb
+completes "stat" vzquota sta
+completes "101 web 102" vzquota stat ""
+completes "start status" vzprocfs sta
+completes "vz/vestat" vzprocfs cat vz/ves
 completes "br0" ndsend fd77::1 br
 completes "yes no" vzsplit -v ""
 
