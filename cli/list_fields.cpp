@@ -9,6 +9,7 @@
 #include "base/literal.h"
 #include "base/strings.h"
 #include "runtime/beans.h"
+#include "runtime/load_average.h"
 
 namespace vz::cli {
 
@@ -226,8 +227,23 @@ std::string uptime_text(const Listed& c) {
 }
 Json uptime_json(const Listed& c) { return static_cast<double>(uptime_seconds(c)); }
 
-// The kernel has a load average for all of the host only.
-Text laverage(const Listed&) { return std::nullopt; }
+std::optional<runtime::Load> laverage(const Listed& c) {
+  static const runtime::Loads kLoads = runtime::current_loads({});
+  const auto it = kLoads.find(c.ct.id);
+  return c.running && it != kLoads.end() ? std::optional(it->second) : std::nullopt;
+}
+std::string laverage_text(const Listed& c) {
+  const auto load = laverage(c);
+  return load ? runtime::load_text(*load, "/") : "-";
+}
+Json laverage_json(const Listed& c) {
+  const auto load = laverage(c);
+  if (!load) return Json();
+  constexpr double kOne = 100;
+  Json out = Json::array();
+  for (const uint64_t value : *load) out.push_back(static_cast<double>(value) / kOne);
+  return out;
+}
 
 // ---- what is kept, and has no effect --------------------------------------------------------------------------------
 
@@ -296,7 +312,7 @@ constexpr Field kRest[] = {
     disk<inodes_used, inodes_soft, inodes_hard>("diskinodes", "DINODES"),
     field<inodes_soft>("diskinodes.s", "DINODES.S", 10, false),
     field<inodes_hard>("diskinodes.h", "DINODES.H", 10, false),
-    field<laverage>("laverage", "LAVERAGE", 14),
+    {"laverage", "LAVERAGE", 14, true, laverage_text, laverage_json},
     {"uptime", "UPTIME", 15, true, uptime_text, uptime_json},
     field<cpulimit>("cpulimit", "CPULIM", 7),
     field<cpuunits>("cpuunits", "CPUUNI", 7),

@@ -76,7 +76,7 @@ class Fuse final : public ProcServer {
   }
 
   Result<void> open(const std::string& point);
-  Result<void> serve() override;
+  Result<void> serve(const std::function<void()>& work, std::chrono::milliseconds period) override;
 
   // Of the requests.
   void lookup(fuse_req_t request, uint64_t dir, const char* name);
@@ -94,7 +94,7 @@ class Fuse final : public ProcServer {
   void give_up_late();
   void answer_request();
   bool take_signals();
-  int time_to_deadline() const;
+  int time_to_deadline(Clock::time_point first) const;
 
   state::Paths paths_;
   fuse_session* session_ = nullptr;
@@ -321,13 +321,13 @@ void Fuse::answer_request() {
   if (::fuse_session_receive_buf(session_, &buffer_) > 0) ::fuse_session_process_buf(session_, &buffer_);
 }
 
-int Fuse::time_to_deadline() const {
-  auto first = Clock::time_point::max();
+int Fuse::time_to_deadline(Clock::time_point first) const {
   for (const Job& j : jobs_) first = std::min(first, j.deadline);
-  return jobs_.empty() ? -1 : static_cast<int>(sys::time_left(first).count()) + 1;
+  return first == Clock::time_point::max() ? -1 : static_cast<int>(sys::time_left(first).count()) + 1;
 }
 
-Result<void> Fuse::serve() {
+Result<void> Fuse::serve(const std::function<void()>& work, std::chrono::milliseconds period) {
+  auto work_at = work ? Clock::now() + period : Clock::time_point::max();
   while (!::fuse_session_exited(session_)) {
     begin_waiting();
     std::vector<pollfd> fds = {{signals_.get(), POLLIN, 0}, {::fuse_session_fd(session_), POLLIN, 0}};
@@ -337,12 +337,15 @@ Result<void> Fuse::serve() {
       jobs.push_back(&j);
       fds.push_back({j.pipe.get(), POLLIN, 0});
     }
-    if (::poll(fds.data(), fds.size(), time_to_deadline()) < 0 && errno != EINTR) return fail_sys(errno, "poll");
+    if (::poll(fds.data(), fds.size(), time_to_deadline(work_at)) < 0 && errno != EINTR) return fail_sys(errno, "poll");
     if (!take_signals()) break;
     for (size_t i = 0; i < jobs.size(); ++i)
       if (fds[i + 2].revents) go_on(*jobs[i]);
     give_up_late();
     if (fds[1].revents) answer_request();
+    if (Clock::now() < work_at) continue;
+    work();
+    work_at = std::max(work_at + period, Clock::now());
   }
   for (const Job& j : jobs_)
     if (j.child > 0) ::kill(j.child, SIGKILL);

@@ -3,6 +3,8 @@
 // others.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,7 +18,8 @@ class ProcServer {
   static Result<std::unique_ptr<ProcServer>> mount(const std::string& point);
   virtual ~ProcServer() = default;
   // Until SIGTERM, SIGINT or SIGHUP, or until somebody unmounts it. Who reads meanwhile gets an error; the mount stays.
-  virtual Result<void> serve() = 0;
+  // WORK, if any, is done every PERIOD.
+  virtual Result<void> serve(const std::function<void()>& work, std::chrono::milliseconds period) = 0;
 };
 
 }  // namespace vz::cli

@@ -1,12 +1,11 @@
 #include "cgroups/v2/devices.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 
+#include "cgroups/v2/bpf.h"
 #include "sys/files.h"
 
 namespace vz::cgroups::v2 {
@@ -14,16 +13,6 @@ namespace vz::cgroups::v2 {
 namespace {
 
 enum Register : uint8_t { kAnswer = BPF_REG_0, kContext = BPF_REG_1, kType, kAccess, kMajor, kMinor };
-
-bpf_insn instruction(int code, uint8_t to, uint8_t from, size_t offset, uint32_t value) {
-  bpf_insn i{};
-  i.code = static_cast<uint8_t>(code);
-  i.dst_reg = to & 0xf;
-  i.src_reg = from & 0xf;
-  i.off = static_cast<int16_t>(offset);
-  i.imm = static_cast<int32_t>(value);
-  return i;
-}
 
 bpf_insn load(uint8_t to, size_t offset) { return instruction(BPF_LDX | BPF_MEM | BPF_W, to, kContext, offset, 0); }
 bpf_insn compute(int how, uint8_t to, uint32_t value) { return instruction(BPF_ALU | how | BPF_K, to, 0, 0, value); }
@@ -36,8 +25,6 @@ void answer(std::vector<bpf_insn>& program, uint32_t value) {
   program.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 }
 constexpr size_t kAnswerSize = 2;
-
-long bpf(int command, bpf_attr& attr) { return ::syscall(SYS_bpf, command, &attr, sizeof attr); }
 
 Error refused(const std::string& group) {
   const int why = errno;

@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <utility>
 
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/proc_server.h"
 #include "cli/tool.h"
+#include "runtime/load_average.h"
 #include "runtime/proc_tree.h"
 #include "sys/files.h"
 #include "sys/mountinfo.h"
@@ -90,6 +92,18 @@ Result<std::unique_ptr<ProcServer>> begin_serving(int pid_file) {
   return server;
 }
 
+// Load averages are taken meanwhile: this is the only process that is there all the time. Without them it serves, too.
+Result<void> serve(ProcServer& server) {
+  auto sampler = runtime::LoadSampler::open({});
+  if (!sampler) log::warn("no load averages of containers: {}", sampler.error().text);
+  const auto sample = [&] {
+    if (const auto sampled = sampler->sample(); !sampled) log::error("Error: load averages: {}", sampled.error().text);
+  };
+  const auto served = server.serve(sampler ? std::function<void()>(sample) : nullptr, runtime::kLoadPeriod);
+  if (const auto gone = runtime::forget_loads({}); !gone) log::error("Error: {}", gone.error().text);
+  return served;
+}
+
 constexpr std::string_view kServed = "served", kServedAlready = "already";
 
 // What it writes to READY is one of these words or what went wrong.
@@ -104,7 +118,7 @@ int daemon(int pid_file, int ready) {
   sys::UniqueFd(ready).reset();
   if (!server) return 1;
   if (const auto host = runtime::load_host(); host && host->conf.logging) log::settings().file = host->conf.logfile;
-  const auto served = (*server)->serve();
+  const Result<void> served = serve(**server);
   if (!served) log::error("Error: {}", served.error().text);
   if (const auto gone = unmount_all(); !gone) log::error("Error: {}", gone.error().text);
   (void)sys::remove_dir(mount_point());
@@ -142,6 +156,7 @@ Result<int> stop(const std::vector<std::string>&) {
   }
   TRY(unmount_all());
   TRY(sys::remove_dir(mount_point()));
+  TRY(runtime::forget_loads({}));
   return 0;
 }
 

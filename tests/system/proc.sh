@@ -35,7 +35,7 @@ assert_eq "$(sort <<<"$out" | xargs)" "bc/ user_beancounters vz/"
 tool 0 vzprocfs ls bc
 assert_eq "$(xargs <<<"$out")" "resources 0/ 101/ 102/"
 tool 0 vzprocfs cat vz/vswap vz/version
-assert_eq "$out" $'Version: 1.0\n'"$(uname -r)"
+assert_eq "$out" $'Version: 1.0\n'"$(on_alpha uname -r)"
 for words in "cat" "cat nothing" "cat vz" "cat bc/103/resources" "ls vz/vestat" "ls a b" "start it" "" "go"; do tool 1 vzprocfs $words; done
 assert_contains "$err" "start, stop, status, cat or ls expected"
 
@@ -55,7 +55,7 @@ END
 step "rights"
 assert_eq "$(on_alpha stat -c %a:%u $proc/user_beancounters $proc/vz/vestat $proc/vz/version | xargs)" "400:0 400:0 444:0"
 as_nobody() { on_alpha setpriv --reuid 65534 --clear-groups "$@"; }
-assert_eq "$(as_nobody cat $proc/vz/version)" "$(uname -r)"
+assert_eq "$(as_nobody cat $proc/vz/version)" "$(on_alpha uname -r)"
 for file in user_beancounters vz/vestat vz/vzquota bc/101/ioacct; do
   ! as_nobody cat $proc/$file 2>/dev/null || fail "anybody reads $file"
 done
@@ -115,6 +115,21 @@ print((first + rest).count(b"\n"), again.count(b"\n"), os.pread(f, 9999, len(aga
 ! on_alpha test -e $proc/bc/102 || fail "the files of a stopped container"
 ok start 102
 
+step "load averages"
+has_btf=
+on_alpha test -e /sys/kernel/btf/vmlinux && has_btf=yes || say "this kernel does not describe its types (BTF): no load averages"
+# load CTID: over 1 minute, in hundredths
+load() { on_alpha vzlist -Ho laverage "$1" | sed -n 's|^ *\([0-9]*\)\.\([0-9][0-9]\)/[0-9.]*/[0-9.]*$|\1\2|p' | sed 's/^0*\(.\)/\1/'; }
+has_load() { [ -n "$(load "$1")" ]; }
+if [ -n "$has_btf" ]; then
+  eventually 15 has_load 102
+  assert_eq "$(load 102)" 0 "load of one that does nothing"
+  # Two that run, one of them in a group that the guest made.
+  ok exec2 102 '(while :; do :; done) >/dev/null 2>&1 & (while :; do :; done) >/dev/null 2>&1 &
+    mkdir -p /sys/fs/cgroup/more && echo $! >/sys/fs/cgroup/more/cgroup.procs'
+  loaded=$SECONDS
+fi
+
 step "veinfo, veip, veth, ioacct"
 assert_eq "$(on_alpha sed -n 's/^       101     0 *[0-9]*      //p' $proc/vz/veinfo)" 10.77.0.51
 assert_eq "$(on_alpha awk '{ print $1 }' $proc/vz/veinfo | xargs)" "101 102 0"
@@ -170,6 +185,18 @@ ok mount 103
 tool 0 vzquota stat 103
 ok umount 103
 
+if [ -n "$has_btf" ]; then
+  step "load averages: of two that run since then"
+  is_loaded() { [ "$(load 102)" -ge 30 ]; }
+  eventually 20 is_loaded
+  # Samples of 2 since then, and one more.
+  between 30 "$(load 102)" $((200 * ((SECONDS - loaded) / 5 + 2) / 12 + 5)) "hundredths"
+  [ "$(load 101)" -lt 30 ] || fail "the other one is loaded as well: $(load 101)"
+  assert_eq "$(on_alpha vzlist -jo laverage 102 | python3 -c 'import json, sys; l = json.load(sys.stdin)[0]["laverage"]
+print(len(l), l[0] > l[1] > l[2] > 0)')" "3 True"
+  assert_eq "$(on_alpha vzlist -aHo laverage 103 | xargs)" - "one that does not run"
+fi
+
 step "killed: an error to readers at once, and a start replaces it"
 on_alpha sh -c "kill -KILL $pid"
 is_dead() { ! on_alpha test -d /proc/"$pid"; }
@@ -197,6 +224,7 @@ step "stop: with readers, and somebody in it; twice"
 on_alpha sh -c "cd $proc/vz; exec 7<$proc/vz/veinfo; vzprocfs stop && ! cat <&7 2>/dev/null" || fail "stop with an open file"
 wait
 assert_eq "$(on_alpha sh -c "grep -c ' $proc ' /proc/self/mountinfo; ls /run/vz" | xargs)" "0 101 102"
+assert_eq "$(on_alpha vzlist -Ho laverage 102 | xargs)" - "load averages without vzprocfs"
 tool 0 vzprocfs stop
 tool 3 vzprocfs status
 if on_alpha unshare --mount sh -c 'mount -t tmpfs none /dev && vzprocfs start' 2>"$err_file"; then fail "served without FUSE"; fi
