@@ -345,7 +345,8 @@ Result<void> Fuse::serve(const std::function<void()>& work, std::chrono::millise
     if (fds[1].revents) answer_request();
     if (Clock::now() < work_at) continue;
     work();
-    work_at = std::max(work_at + period, Clock::now());
+    work_at += period;
+    if (work_at < Clock::now()) work_at = Clock::now() + period;
   }
   for (const Job& j : jobs_)
     if (j.child > 0) ::kill(j.child, SIGKILL);

@@ -250,8 +250,11 @@ std::vector<ProcNode> proc_list(const state::Paths& paths, uint64_t dir) {
   for (const ProcRow& row : kProcTree)
     if (row.number != kProcRoot && row.parent == dir) out.push_back(node_of(row.number, row));
   if (dir != kProcBc) return out;
-  auto ids = state::all(paths).value_or({});
-  ids.insert(ids.begin(), 0);
+  // Not those that are configured: /etc may be a server's, and nobody waits for that here.
+  std::vector<CtId> ids = {0};
+  for (const std::string& entry : sys::list_dir(paths.run_dir).value_or({}))
+    if (const auto id = parse_u64(entry); id && *id <= config::kMaxCtId) ids.push_back(static_cast<CtId>(*id));
+  std::sort(ids.begin(), ids.end());
   for (const CtId id : ids)
     if (const auto node = proc_node(paths, number_of(id))) out.push_back(*node);
   return out;

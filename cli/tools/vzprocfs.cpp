@@ -1,6 +1,7 @@
 // vzprocfs: OpenVZ's files of /proc, in /run/vz/proc; vzprocfs(8).
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,6 +96,7 @@ Result<std::unique_ptr<ProcServer>> begin_serving(int pid_file) {
 // Load averages are taken meanwhile: this is the only process that is there all the time. Without them it serves, too.
 Result<void> serve(ProcServer& server) {
   auto sampler = runtime::LoadSampler::open({});
+  ::malloc_trim(0);  // the kernel's types were megabytes
   if (!sampler) log::warn("no load averages of containers: {}", sampler.error().text);
   const auto sample = [&] {
     if (const auto sampled = sampler->sample(); !sampled) log::error("Error: load averages: {}", sampled.error().text);

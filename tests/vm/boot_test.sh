@@ -20,6 +20,11 @@ ok set 101 --onboot yes --bootorder 7 --save
 ok set 102 --onboot yes --autostop stop --save
 on_alpha systemctl --quiet enable --now vz.service
 assert_eq "$(running)" "101 102" "started by the unit"
+on_alpha systemctl is-active --quiet vzprocfs.service || fail "vzprocfs.service: $(on_alpha systemctl status vzprocfs.service)"
+is_served() { on_alpha timeout 20 grep -q '^ *101 ' /run/vz/proc/vz/veinfo 2>/dev/null; }
+is_served || fail "nothing in /run/vz/proc"
+on_alpha systemctl kill -s KILL vzprocfs.service
+eventually 10 is_served
 ok start 103 --wait
 ok exec2 101 'setsid sleep 4321 >/dev/null 2>&1 </dev/null & echo >/run/mark'
 ok exec2 102 'printf "#!/bin/sh\necho down >/root/down\n" >/etc/rc.shutdown; chmod +x /etc/rc.shutdown; sync'
@@ -45,6 +50,7 @@ for line in "CT 101 : suspended" "CT 102 : stopped" "CT 103 : suspended" "CT 101
 done
 assert_absent "$out" Error "the log of vz-boot"
 assert_eq "$(running)" "101 102 103"
+is_served || fail "nothing in /run/vz/proc after a boot"
 assert_eq "$(marks)" ""
 ok exec2 101 'test -e /run/mark && pidof sleep >/dev/null'
 ok exec2 102 'test -e /root/down'
@@ -75,9 +81,10 @@ assert_eq "$(running)" "101 102"
 step "a shutdown that comes before the start is through stops what has started"
 on_alpha systemctl stop vz.service
 assert_eq "$(running)" ""
+assert_eq "$(on_alpha sh -c 'vzprocfs status; ls /run/vz' | xargs)" "/run/vz/proc is not served" "vzprocfs goes with it"
 assert_eq "$(marks)" "101 102"
 on_alpha systemctl start --no-block vz.service
-begun() { [ -n "$(on_alpha ls -A /run/vz)" ]; }
+begun() { on_alpha ls -A /run/vz | grep -q '^[0-9]'; }
 eventually 10 begun
 on_alpha systemctl stop vz.service
 assert_eq "$(running)" ""
@@ -87,6 +94,7 @@ assert_eq "$(running)" "101 102"
 
 step "down"
 on_alpha systemctl --quiet disable vz.service
+on_alpha systemctl stop vzprocfs.service
 for ctid in 101 102 103; do
   ok stop "$ctid" --fast
   ok destroy "$ctid"
