@@ -69,8 +69,14 @@ enum class Code {
   applyconfig_failed,
   file_missing,
   device_failed,
+  io_failed,  // IOLIMIT, IOPSLIMIT
+  quota_on_failed,
+  quota_init_failed,
+  quota_off_failed,
+  convert_failed,
+  compact_failed,
 };
-constexpr Code kLastCode = Code::device_failed;
+constexpr Code kLastCode = Code::compact_failed;
 
 struct Error {
   Code code = Code::system;

@@ -121,7 +121,8 @@ class Group {
   Result<void> create_v1(std::span<const Device> more = {}) const;
   // From now on MORE may be opened besides, and what is in BEFORE alone no longer; what is open stays open.
   Result<void> change_devices(std::span<const Device> before, std::span<const Device> more) const;
-  // Makes the current limits so. Raising and lowering work on a running CT; Code::cgroup_failed names the file.
+  // Makes the current limits so. Raising and lowering work on a running CT; Code::cgroup_failed, cpu_failed or
+  // io_failed, which names the file.
   // Lowering memory below what is used makes the kernel reclaim; what it cannot do is an error.
   Result<void> apply(const Limits& limits) const;
 

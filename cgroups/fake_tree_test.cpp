@@ -84,6 +84,16 @@ TEST_CASE("apply: a limit that the host cannot have is an error, its absence is 
   REQUIRE(!pids);
   CHECK(pids.error().code == Code::cgroup_failed);
   CHECK(pids.error().text.find("/vz/101/pids.max") != std::string::npos);
+  const auto cpu = Group(f.v2(), "101").apply({.cpu_percent = 50});
+  REQUIRE(!cpu);
+  CHECK(cpu.error().code == Code::cpu_failed);
+  const auto cpus = Group(f.v2(), "101").apply({.cpus = "0"});
+  REQUIRE(!cpus);
+  CHECK(cpus.error().code == Code::cpu_failed);
+  const auto io =
+      Group(f.v2(), "101").apply({.io = vz::cgroups::IoLimit{.device = "7:0", .bytes = 1, .operations = 0}});
+  REQUIRE(!io);
+  CHECK(io.error().code == Code::io_failed);
   const auto none = Group(Host{f.root, {}}, "101").apply({.memory = 1});
   REQUIRE(!none);
   CHECK(none.error().text.find("no 'memory' controller") != std::string::npos);

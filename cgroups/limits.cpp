@@ -1,4 +1,6 @@
 #include <cerrno>
+#include <string_view>
+#include <utility>
 
 #include "base/strings.h"
 #include "cgroups/cgroups.h"
@@ -13,10 +15,18 @@ std::string directory_of(const Host& host, const Host::Controller& c, const std:
   return group_path(c.v1_mount.empty() ? host.v2_mount : c.v1_mount, name);
 }
 
-Error refused(Error e) {
+constexpr std::pair<std::string_view, Code> kCodes[] = {
+    {"cpu", Code::cpu_failed}, {"cpuset", Code::cpu_failed}, {"blkio", Code::io_failed}, {"io", Code::io_failed}};
+Code code_of(std::string_view controller) {
+  for (const auto& [name, code] : kCodes)
+    if (name == controller) return code;
+  return Code::cgroup_failed;
+}
+
+Error refused(Error e, const Knob& knob) {
   if (e.sys_errno == EBUSY) e.text += "; the container uses more than that, and the kernel cannot take it back";
   if (e.sys_errno == ENOENT) e.text += "; this kernel or the group above lacks that limit";
-  return std::move(e).with_code(Code::cgroup_failed);
+  return std::move(e).with_code(code_of(knob.controller));
 }
 
 // A smaller memory.max makes a v2 kernel kill for what it cannot reclaim; memory.high only reclaims. So that first, and
@@ -43,7 +53,7 @@ Result<void> write_knob(const Host& host, const std::string& name, const Knob& k
   const Host::Controller* c = host.find(knob.controller);
   if (!c && knob.optional) return {};
   if (!c)
-    return fail(Code::cgroup_failed, "'{}' cannot be limited: this host has no '{}' controller", knob.file,
+    return fail(code_of(knob.controller), "'{}' cannot be limited: this host has no '{}' controller", knob.file,
                 knob.controller);
   const std::string group = directory_of(host, *c, name);
   const std::string path = group + "/" + knob.file;
@@ -57,7 +67,7 @@ Result<void> write_knob(const Host& host, const std::string& name, const Knob& k
   };
   auto r = write();
   if (r || (knob.optional && r.error().sys_errno == ENOENT)) return {};
-  return refused(std::move(r).error());
+  return refused(std::move(r).error(), knob);
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/command.h"
@@ -7,11 +9,16 @@ namespace vz::cli {
 
 namespace {
 
-constexpr Option kSuspendOptions[] = {{"suspend"}, {"resume"}, {"kill"}};
+constexpr Option kSuspendOptions[] = {{"suspend"},     {"resume"},        {"kill"},
+                                      {"flags", true}, {"context", true}, {"skip_arpdetect"}};
+constexpr Option kResumeOptions[] = {
+    {"flags", true}, {"context", true}, {"skip_arpdetect"}, {"skip-remount"}, {"skip-fsck"}};
+constexpr std::string_view kSubCommands[] = {"suspend", "resume", "kill"};
 
 Result<int> run_suspend(Context& ctx) {
   TRY_AS(Parsed p, parse_only_options(ctx.args, kSuspendOptions));
-  if (p.items.size() > 1) return fail(Code::usage, "Invalid syntax: only one sub command may be used");
+  if (std::count_if(std::begin(kSubCommands), std::end(kSubCommands), [&](auto s) { return p.has(s); }) > 1)
+    return fail(Code::usage, "Invalid syntax: only one sub command may be used");
   TRY_AS(runtime::Container ct, container(ctx));
   if (p.has("suspend"))
     TRY(checkpoint::freeze(ctx.host, ct));
@@ -25,7 +32,7 @@ Result<int> run_suspend(Context& ctx) {
 }
 
 Result<int> run_resume(Context& ctx) {
-  TRY_AS(Parsed p, parse_only_options(ctx.args, {}));
+  TRY_AS(Parsed p, parse_only_options(ctx.args, kResumeOptions));
   TRY_AS(runtime::Container ct, container(ctx));
   TRY(checkpoint::resume(ctx.host, ct));
   return 0;

@@ -90,10 +90,18 @@ Result<std::vector<config::Change>> changes_of_sample(const runtime::Host& host,
   return out;
 }
 
+Result<int> reset_ub(Context& ctx, const Parsed& parsed) {
+  if (parsed.items.size() > 1) return fail(Code::usage, "Error: --reset_ub cannot be used with any other option");
+  TRY_AS(const runtime::Container ct, container(ctx));
+  TRY(runtime::reset_limits(ctx.host, ct));
+  return 0;
+}
+
 Result<int> run_set(Context& ctx) {
-  auto options = with_parameters({{"save"}, {"force"}, {"setmode", true}, {"applyconfig", true}});
+  auto options = with_parameters({{"save"}, {"force"}, {"setmode", true}, {"applyconfig", true}, {"reset_ub"}});
   options.insert(options.end(), std::begin(kInterfaceOptions), std::end(kInterfaceOptions));
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
+  if (parsed.has("reset_ub")) return reset_ub(ctx, parsed);
   std::vector<config::Change> changes;
   if (const auto sample = parsed.value("applyconfig")) {
     TRY_AS(changes, changes_of_sample(ctx.host, *sample));
@@ -127,7 +135,8 @@ constinit const Command kSet = {.name = "set",
                                 .summary = "change it, live where possible",
                                 .options =
                                     "\n  --save                               keep it, in CTID.conf\n"
-                                    "  --applyconfig NAME                   all that this sample says\n",
+                                    "  --applyconfig NAME                   all that this sample says\n"
+                                    "  --reset_ub                           (alone) limits as they are stored\n",
                                 .lock_status = "setting",
                                 .needs_config = false,
                                 .takes_parameters = true,

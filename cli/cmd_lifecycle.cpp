@@ -1,5 +1,8 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
+#include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
@@ -20,19 +23,35 @@ constexpr Option kStopOptions[] = {{"fast"}, {"skip-umount"}};
 constexpr Option kRestartOptions[] = {{"force"},         {"wait"}, {"skip-fsck"},  {"skip-remount"},
                                       {"skip_ve_setup"}, {"fast"}, {"skip-umount"}};
 
-runtime::StartOptions start_options(const Parsed& p) { return {.force = p.has("force"), .wait = p.has("wait")}; }
+constexpr Option kStatusOptions[] = {{"json", false, 'j'}};
+
+runtime::StartOptions start_options(const Parsed& p) {
+  return {.force = p.has("force"), .wait = p.has("wait"), .set_up = !p.has("skip_ve_setup")};
+}
 runtime::StopOptions stop_options(const Parsed& p) {
   return {.fast = p.has("fast"), .skip_umount = p.has("skip-umount")};
 }
 
+// What failed, then vzctl's word for it, where it was about to run.
+Result<void> boot(const Context& ctx, const runtime::Container& ct, const runtime::StartOptions& options) {
+  constexpr Code kOfTheStart[] = {Code::start_failed, Code::bad_template,  Code::cgroup_failed, Code::cpu_failed,
+                                  Code::io_failed,    Code::device_failed, Code::network_failed};
+  auto started = runtime::start(ctx.host, ct, options);
+  if (started) return started;
+  const Code code = started.error().code;
+  if (std::find(std::begin(kOfTheStart), std::end(kOfTheStart), code) == std::end(kOfTheStart)) return started;
+  log::error("{}", started.error().text);
+  return fail(code, "Container start failed (try to check kernel messages, e.g. \"dmesg | tail\")");
+}
+
 // A dump waits for this CT: continue there; when that fails, boot.
 Result<void> start_or_resume(const Context& ctx, const runtime::Container& ct, const runtime::StartOptions& options) {
-  if (!runtime::status_of(ctx.host, ct).suspended) return runtime::start(ctx.host, ct, options);
+  if (!runtime::status_of(ctx.host, ct).suspended) return boot(ctx, ct, options);
   log::info("Dump file {} exists, trying to restore from it", ct.dump_dir(ctx.host));
   auto resumed = checkpoint::resume(ctx.host, ct);
   if (resumed) return {};
   log::error("{}", resumed.error().text);
-  TRY(runtime::start(ctx.host, ct, options));
+  TRY(boot(ctx, ct, options));
   return sys::remove_tree(ct.dump_dir(ctx.host));
 }
 
@@ -61,7 +80,7 @@ Result<int> run_restart(Context& ctx) {
   log::info("Restarting container");
   auto stopped = runtime::stop(ctx.host, ct, stop_options(p));
   if (!stopped && stopped.error().code != Code::not_running) return std::move(stopped).error();
-  TRY(runtime::start(ctx.host, ct, start_options(p)));
+  TRY(boot(ctx, ct, start_options(p)));
   return 0;
 }
 
@@ -92,19 +111,30 @@ Result<int> run_umount(Context& ctx) {
 }
 
 // Behind the words that scripts count on. "released" is over, but for the source's having heard of it.
-std::string words_on_moves(const Context& ctx) {
-  std::string out;
+std::vector<std::string> words_on_moves(const Context& ctx) {
+  std::vector<std::string> out;
   for (const state::Move& m : state::moves(ctx.host.paths, ctx.id))
     if (m.state != state::MoveState::released)
-      out += m.state == state::MoveState::handed ? " in-doubt" : state::in_progress(m) ? " moving" : " broken-off";
+      out.emplace_back(m.state == state::MoveState::handed ? "in-doubt"
+                       : state::in_progress(m)             ? "moving"
+                                                           : "broken-off");
   return out;
 }
 
 Result<int> run_status(Context& ctx) {
+  TRY_AS(const Parsed p, parse_only_options(ctx.args, kStatusOptions));
   const auto ct = container(ctx);
   const runtime::Status s = ct ? runtime::status_of(ctx.host, *ct) : runtime::Status{};
-  fmt::print("CTID {} {} {} {}{}{}\n", ctx.id, s.exists ? "exist" : "deleted", s.mounted ? "mounted" : "unmounted",
-             s.running ? "running" : "down", s.suspended ? " suspended" : "", words_on_moves(ctx));
+  const std::vector<std::string> moves = words_on_moves(ctx);
+  if (p.has("json")) {
+    const Json out = {{"ctid", ctx.id},       {"exist", s.exists},        {"mounted", s.mounted},
+                      {"running", s.running}, {"suspended", s.suspended}, {"moves", moves}};
+    fmt::print("{}\n", pretty_json(out));
+    return 0;
+  }
+  fmt::print("CTID {} {} {} {}{}{}{}\n", ctx.id, s.exists ? "exist" : "deleted", s.mounted ? "mounted" : "unmounted",
+             s.running ? "running" : "down", s.suspended ? " suspended" : "", moves.empty() ? "" : " ",
+             join(moves, " "));
   return 0;
 }
 
@@ -119,7 +149,7 @@ Result<int> run_ended(Context& ctx) {
 }  // namespace
 
 constinit const Command kStart = {.name = "start",
-                                  .args = "[--wait] [--force]",
+                                  .args = "[--wait] [--force] [--skip_ve_setup]",
                                   .summary = "boot it (or continue where it was suspended)",
                                   .lock_status = "starting",
                                   .run = run_start};
@@ -143,6 +173,7 @@ constinit const Command kMount = {
 constinit const Command kUmount = {
     .name = "umount", .summary = "unmount them", .lock_status = "unmounting", .run = run_umount};
 constinit const Command kStatus = {.name = "status",
+                                   .args = "[-j]",
                                    .summary = "one line: exists, mounted, running, suspended",
                                    .needs_config = false,
                                    .run = run_status};

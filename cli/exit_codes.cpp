@@ -52,6 +52,12 @@ constexpr std::pair<Code, int> kExitCodes[] = {
     {Code::template_unset, 29},
     {Code::checkpoint_failed, 16},
     {Code::restore_failed, 17},
+    {Code::quota_on_failed, 60},
+    {Code::quota_init_failed, 61},
+    {Code::quota_off_failed, 66},
+    {Code::io_failed, 148},
+    {Code::convert_failed, 155},
+    {Code::compact_failed, 166},
     {Code::in_doubt, 200},
 };
 constexpr int kSystemError = 3;

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/exit_codes.h"
 #include "cli/pager.h"
+#include "cli/tool.h"
 #include "config/config.h"
 #include "migrate/recover.h"
 #include "runtime/cleanup.h"
@@ -156,6 +157,7 @@ Result<int> run(std::span<char* const> argv) {
     return 0;
   }
   if (flags.next + 1 >= argv.size()) return fail(Code::invalid, "CT ID missing");
+  TRY(need_root());
   const std::string_view who = argv[flags.next + 1];
   Context ctx;
   TRY_AS(ctx.host, runtime::load_host());
@@ -165,6 +167,8 @@ Result<int> run(std::span<char* const> argv) {
     ctx.args.insert(ctx.args.begin(), std::string(who));
     return create_next(ctx);
   }
+  if (who == "0" && command == &kSet)
+    return fail(Code::unsupported, "The host itself (CT0) has no limits of Vessel's: use those of its systemd");
   if (who == "0") return fail(Code::invalid, "Only set actions are allowed for CT0");
   TRY_AS(ctx.id, state::resolve(ctx.host.paths, who));
   log::settings().ctid = ctx.id;

@@ -332,4 +332,25 @@ Result<void> set(const Host& host, const Container& ct, const std::vector<config
   return {};
 }
 
+Result<void> reset_limits(const Host& host, const Container& ct) {
+  if (!state::running(host.paths, ct.id)) return fail(Code::not_running, "Container is not running");
+  const Keys keys = {"PHYSPAGES", "SWAPPAGES", "NUMPROC"};
+  TRY_AS(const Container before, live_container(host, ct));
+  config::File file = before.file;
+  for (const std::string& key : keys)
+    if (const auto value = ct.file.get(key))
+      TRY(file.set(key, *value));
+    else
+      file.erase(key);
+  TRY_AS(Container after, make_container(host, ct.id, std::move(file)));
+  after.area = ct.area;
+  Rollback undo;
+  undo.add("live values", [&host, before] { return note_live(host, before); });
+  TRY(note_live(host, after));
+  undo.add("limits", [before, keys] { return bring_limits(before, keys); });
+  TRY(apply_limits(after, keys));
+  undo.commit();
+  return {};
+}
+
 }  // namespace vz::runtime

@@ -23,4 +23,7 @@ struct SetOptions {
 Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& changes,
                  const SetOptions& options);
 
+// Memory, swap and number of processes of a running CT become again what its configuration says. Code::not_running.
+Result<void> reset_limits(const Host& host, const Container& ct);
+
 }  // namespace vz::runtime

@@ -260,10 +260,12 @@ Result<void> start(const Host& host, const Container& ct, const StartOptions& op
     TRY(mount(host, ct, scripts));
     undo.add("unmount", [&host, ct, scripts] { return unmount(host, ct, scripts); });
   }
-  TRY(prepare_guest_files(ct));
+  if (options.set_up) TRY(prepare_guest_files(ct));
   auto launched = run_under_supervisor(
       host, ct, [&](const Channel& caller) { return launch(host, ct, options.scripts ? &caller : nullptr); });
-  if (!launched) return std::move(launched).error();
+  if (!launched && launched.error().code == Code::system)
+    return std::move(launched).error().with_code(Code::start_failed);
+  TRY(launched);
   undo.commit();
   log::info("Container start in progress{}", options.wait ? ", waiting ..." : "...");
   if (!options.wait) return {};

@@ -15,6 +15,7 @@ struct StartOptions {
   bool force = false;  // in spite of DISABLED="yes"
   bool wait = false;   // return when the guest has finished booting (systemd), not when its init runs
   bool scripts = true;
+  bool set_up = true;  // host name, /etc/hosts, resolv.conf
 };
 
 // Mounts the CT when it is not, makes its groups, namespaces and network and runs its init under a supervisor of its

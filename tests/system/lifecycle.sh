@@ -30,7 +30,13 @@ done
 expect 21 start no-such-name
 assert_eq "$err" "Unable to find container by name no-such-name"
 expect 21 start 0
+assert_eq "$err" "Only set actions are allowed for CT0"
+expect 5 set 0 --cpuunits 100
+expect 20 status 101 surplus
 expect 20 create 101 surplus
+status=0
+errors=$(on_alpha setpriv --reuid 65534 --clear-groups vzctl status 101 2>&1) || status=$?
+assert_eq "$status $errors" "12 This program can only be run under root." "vzctl of another user"
 
 step "a container that is not there"
 assert_ct 101 deleted unmounted down
@@ -413,6 +419,21 @@ ok create 103 --ostemplate tiny --name third
 assert_eq "$(vz status third)" "CTID 103 exist unmounted down"
 ok destroy third
 expect 21 status third
+
+step "status in JSON"
+vz status 102 --json | python3 -c 'import json, sys
+assert json.load(sys.stdin) == {"ctid": 102, "exist": True, "mounted": False, "running": False, "suspended": False, "moves": []}'
+
+step "a start that fails, and one that leaves the guest as it is"
+on_alpha sh -c 'vzctl --quiet mount 102 && mv /var/lib/vz/root/102/sbin/init /var/lib/vz/root/102/kept && vzctl --quiet umount 102'
+expect 47 start 102
+assert_contains "$err" "Unable to start init, probably incorrect template"
+assert_eq "${err##*$'\n'}" 'Container start failed (try to check kernel messages, e.g. "dmesg | tail")'
+assert_ct 102 exist unmounted down
+on_alpha sh -c 'vzctl --quiet mount 102 && cd /var/lib/vz/root/102 && mv kept sbin/init && echo other >etc/hostname && cd / && vzctl --quiet umount 102'
+ok start 102 --skip_ve_setup
+assert_eq "$(inside 102 cat /etc/hostname)" other "a file of the guest's"
+ok stop 102
 
 step "disabled"
 ok set 102 --disabled yes --save

@@ -83,6 +83,12 @@ ok set 101 --numproc 60
 assert_eq "$(knob 101 pids.max)" 60 "limit of processes, live"
 ok set 101 --numproc 40
 assert_eq "$(knob 101 pids.max)" 40 "limit of processes, back to what is saved"
+ok set 101 --numproc 60 --ram 70M
+expect 20 set 101 --reset_ub --save
+assert_contains "$err" "--reset_ub cannot be used with any other option"
+expect 0 set 101 --reset_ub
+assert_contains "$out" "UB limits were set successfully"
+assert_eq "$(knob 101 pids.max) $(knob 101 memory.limit_in_bytes memory.max)" "40 $((80 << 20))" "what --reset_ub brought back"
 ok set 101 --numproc 60
 ok set 101 --cpulimit 90
 assert_eq "$(knob 101 pids.max)" 60 "limit of processes, not saved, after another parameter was set"
