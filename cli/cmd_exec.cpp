@@ -88,6 +88,18 @@ Result<int> run_enter(Context& ctx) {
   return shell_status(status);
 }
 
+Result<int> run_console(Context& ctx) {
+  TRY_AS(const Parsed p, parse_options(ctx.args, {}));
+  if (p.rest.size() > 1) return fail(Code::usage, "Invalid extra arguments: {}", printable(p.rest[1]));
+  std::optional<uint64_t> tty = 0;
+  if (!p.rest.empty()) tty = parse_u64(p.rest[0]);
+  if (!tty || *tty > runtime::kLastTty || (*tty == 0 && !p.rest.empty()))
+    return fail(Code::invalid, "Invalid tty number: {}", printable(p.rest[0]));
+  TRY_AS(const runtime::Container ct, container(ctx));
+  TRY(runtime::console(ctx.host, ct, static_cast<unsigned>(*tty)));
+  return 0;
+}
+
 }  // namespace
 
 constinit const Command kExec = {.name = "exec",
@@ -112,5 +124,7 @@ constinit const Command kRunscript = {.name = "runscript",
                                       .run = run_script};
 constinit const Command kEnter = {
     .name = "enter", .args = "[--exec COMMAND...]", .summary = "a root shell in it", .run = run_enter};
+constinit const Command kConsole = {
+    .name = "console", .args = "[N]", .summary = "a login prompt of it (ESC . detaches)", .run = run_console};
 
 }  // namespace vz::cli

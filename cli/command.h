@@ -33,7 +33,7 @@ struct Command {
 
 extern const Command kStart, kStop, kRestart, kDestroy, kMount, kUmount, kStatus;  // cmd_lifecycle.cpp
 extern const Command kCreate, kSet;                                                // cmd_config.cpp
-extern const Command kExec, kExec2, kExec3, kRunscript, kEnter;                    // cmd_exec.cpp
+extern const Command kExec, kExec2, kExec3, kRunscript, kEnter, kConsole;          // cmd_exec.cpp
 extern const Command kSuspend, kResume;                                            // cmd_checkpoint.cpp
 extern const Command kMigratable;                                                  // cmd_migratable.cpp
 extern const Command kEnded;                                                       // cmd_lifecycle.cpp

@@ -40,6 +40,11 @@ Result<sys::ExitStatus> run_bounded(const Host& host, const Container& ct, const
 // FIRST_COMMAND, when not empty, is typed into it first.
 Result<sys::ExitStatus> enter(const Host& host, const Container& ct, const std::string& first_command);
 
+// The same with a login (getty) of the guest's on it, a new one when one has ended, until Esc and "." are typed, our
+// input ends or the container stops. TTY (0: the console) names a seat: Code::locked while somebody else has it.
+constexpr unsigned kLastTty = 63;
+Result<void> console(const Host& host, const Container& ct, unsigned tty);
+
 // Runs a program with stdin and stderr at /dev/null and collects up to 64 KiB of its stdout: for `stop`, `start
 // --wait`. What it printed is the guest's word. Killed after TIMEOUT.
 Result<sys::Output> capture_inside(const Host& host, const Container& ct, const std::vector<std::string>& argv,

@@ -1,4 +1,5 @@
 #include "runtime/confinement.h"
+#include "runtime/detach_keys.h"
 #include "runtime/devices.h"
 #include "runtime/guest_files.h"
 #include "runtime/wait.h"
@@ -78,4 +79,27 @@ TEST_CASE("devices: names by their number") {
   CHECK(runtime::name_in_modules(kModules, 10, 200) == "net/tun");
   CHECK(runtime::name_in_modules(kModules, 10, 20).empty());
   CHECK(runtime::name_in_modules("x ../y c1:1\nshort\n", 1, 1).empty());
+}
+
+TEST_CASE("console keys: Esc and a dot detach, also when they come one by one") {
+  DetachKeys keys;
+  const auto typed = keys.filter("ls\033.more");
+  CHECK(typed.text == "ls\033");
+  CHECK(typed.asked == Asked::detach);
+  CHECK(keys.filter("\033").asked == Asked::nothing);
+  CHECK(keys.filter("").asked == Asked::nothing);
+  const auto later = keys.filter(".x");
+  CHECK(later.text.empty());
+  CHECK(later.asked == Asked::detach);
+  CHECK(keys.filter("\033\033!").asked == Asked::attention);
+}
+
+TEST_CASE("console keys: all else is the guest's") {
+  DetachKeys keys;
+  for (const std::string_view bytes : {std::string_view("."), std::string_view("!\0.", 3), std::string_view("\033[A."),
+                                       std::string_view("\033x!"), std::string_view("\033\0.", 3)}) {
+    const auto typed = keys.filter(bytes);
+    CHECK(typed.text == bytes);
+    CHECK(typed.asked == Asked::nothing);
+  }
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# exec and enter: statuses, streams, signals, terminals; and that nothing stays behind.
+# exec, enter and console: statuses, streams, signals, terminals; and that nothing stays behind.
 . "$(dirname "$0")/../lab/lib.sh"
 . "$(dirname "$0")/../lab/ct.sh"
 
@@ -132,18 +132,20 @@ expect 0 enter 101 --exec 'echo hello; exit' </dev/null
 assert_contains "$out" "entered into CT 101"
 assert_contains "$out" hello
 assert_contains "$out" "exited from CT 101"
-on_alpha timeout 60 python3 - <<'END' || fail "enter on a terminal"
-import fcntl, os, pty, re, select, signal, struct, sys, termios, time
+# A session with vzctl on a terminal; what is read by on_terminal follows.
+session=$(
+  cat <<'END'
+import fcntl, os, pty, re, select, struct, subprocess, sys, termios, time
 
 def resize(fd, rows, columns):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 class Session:
-    def __init__(self, *arguments):
+    def __init__(self, command, *arguments):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "vt100"
-            os.execvp("vzctl", ["vzctl", "enter", "101", *arguments])
+            os.execvp("vzctl", ["vzctl", command, "101", *arguments])
         resize(self.fd, 33, 111)
         self.text = ""
 
@@ -174,8 +176,11 @@ class Session:
         except OSError:
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-s = Session()
+END
+)
+on_terminal() { { echo "$session" && cat; } | on_alpha timeout 60 python3 -; }
+on_terminal <<'END' || fail "enter on a terminal"
+s = Session("enter")
 s.expect("entered into CT 101")
 s.type("echo at-$((1 + 1))\r")
 s.expect("at-2\r\n")
@@ -215,13 +220,13 @@ if (status := s.end()) != 9:
     sys.exit("exit status %d, wanted 9" % status)
 
 # --exec types the command first.
-s = Session("--exec", "echo", "first")
+s = Session("enter", "--exec", "echo", "first")
 s.expect("first\r\n")
 s.type("exit\r")
 s.end()
 
 # The terminal goes away: so does the session.
-s = Session()
+s = Session("enter")
 s.expect("entered into CT 101")
 s.type("sleep 3002\r")
 time.sleep(0.5)
@@ -249,8 +254,90 @@ END
 eventually 5 is_as_before
 assert_eq "$(descriptors)" "$descriptors_before" "open descriptors of the supervisor"
 
+step "console: a login of the guest's"
+for bad in x 0 -1 64 1x; do
+  expect 21 console 101 -- "$bad"
+  assert_eq "$err" "Invalid tty number: $bad"
+done
+expect 20 console 101 1 2
+expect 0 console 101 </dev/null
+assert_contains "$out" "Attached to CT 101 (ESC . to detach)"
+ok exec2 101 "sed -i 's/^root:[^:]*:/root::/' /etc/shadow"
+on_terminal <<'END' || fail "console on a terminal"
+def log_in(s):
+    s.expect("login: ")
+    s.type("root\r")
+    s.expect("# ")
+
+s = Session("console")
+s.expect(r"Attached to CT 101 \(ESC \. to detach\)")
+log_in(s)
+s.type("tty; stty size\r")
+s.expect(r"/dev/pts/\d+\r\n33 111\r\n")
+
+# An Esc before any other key is the guest's.
+s.type("cat -v\r")
+time.sleep(0.3)
+s.type("\x1bx.!\r")
+s.expect(r"\^\[x\.!\r\n\^\[x\.!\r\n")
+s.type("\x03")
+
+# It is one's own, another one is another's.
+second = subprocess.run(["vzctl", "console", "101"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+if second.returncode != 9 or "is attached already, by process %d" % s.pid not in second.stderr:
+    sys.exit("a second one is attached: %r" % second)
+other = Session("console", "3")
+other.expect("login: ")
+other.type("\x1b.")
+other.expect("Detached from CT 101")
+if (status := other.end()) != 0:
+    sys.exit("detached with exit status %d" % status)
+
+# After a logout the next one can log in.
+s.type("exit\r")
+log_in(s)
+
+# Secure attention: whatever ran on the terminal is dead, in a session of its own or deaf.
+s.type("trap '' HUP TERM; sleep 3100 & sleep 3101 | sleep 3102 & true\r")
+time.sleep(0.5)
+s.type("\x1b")
+time.sleep(0.2)
+s.type("!")
+log_in(s)
+if subprocess.run(["vzctl", "exec2", "101", "pidof", "sleep"], stdin=subprocess.DEVNULL).returncode == 0:
+    sys.exit("the secure attention key left something")
+
+# Detached, the session is over.
+s.type("sleep 3103\r")
+time.sleep(0.3)
+s.type("\x1b.")
+s.expect("Detached from CT 101")
+if (status := s.end()) != 0:
+    sys.exit("detached with exit status %d" % status)
+
+# Our terminal goes away, and so does the session.
+s = Session("console")
+log_in(s)
+os.close(s.fd)
+os.waitpid(s.pid, 0)
+END
+eventually 5 is_as_before
+assert_eq "$(descriptors)" "$descriptors_before" "open descriptors of the supervisor"
+ok suspend 101
+ok resume 101
+
+step "console: the container stops"
+on_terminal <<'END' || fail "a console of a container that stops"
+s = Session("console")
+s.expect("login: ")
+subprocess.run(["vzctl", "--quiet", "stop", "101"], stdin=subprocess.DEVNULL, check=True)
+if (status := s.end()) != 0:
+    sys.exit("its container stopped, and the exit status is %d" % status)
+END
+expect 31 console 101
+assert_eq "$err" "Container is not running"
+
 step "down"
-ok stop 101
 assert_clean alpha
 ok destroy 101
 assert_clean alpha --all
