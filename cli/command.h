@@ -35,6 +35,7 @@ extern const Command kStart, kStop, kRestart, kDestroy, kMount, kUmount, kStatus
 extern const Command kCreate, kSet;                                                // cmd_config.cpp
 extern const Command kExec, kExec2, kExec3, kRunscript, kEnter, kConsole;          // cmd_exec.cpp
 extern const Command kSuspend, kResume;                                            // cmd_checkpoint.cpp
+extern const Command kQuotaon, kQuotaoff, kQuotainit, kConvert, kCompact;          // cmd_storage.cpp
 extern const Command kMigratable;                                                  // cmd_migratable.cpp
 extern const Command kEnded;                                                       // cmd_lifecycle.cpp
 std::span<const Command* const> commands();                                        // vzctl.cpp

@@ -22,9 +22,10 @@ namespace vz::cli {
 
 namespace {
 
-constexpr const Command* kCommands[] = {&kCreate,    &kStart, &kStop,    &kRestart, &kDestroy, &kMount,
-                                        &kUmount,    &kSet,   &kStatus,  &kExec,    &kExec2,   &kExec3,
-                                        &kRunscript, &kEnter, &kConsole, &kSuspend, &kResume,  &kMigratable};
+constexpr const Command* kCommands[] = {&kCreate,    &kStart,    &kStop,      &kRestart, &kDestroy, &kMount,
+                                        &kUmount,    &kSet,      &kStatus,    &kExec,    &kExec2,   &kExec3,
+                                        &kRunscript, &kEnter,    &kConsole,   &kSuspend, &kResume,  &kMigratable,
+                                        &kQuotaon,   &kQuotaoff, &kQuotainit, &kConvert, &kCompact};
 
 std::string usage() {
   std::string out = "vzctl version " VESSEL_VERSION

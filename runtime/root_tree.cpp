@@ -42,8 +42,6 @@ Result<std::vector<Piece>> clone_pieces(const Container& ct, int user_ns) {
 
 // A detached mount takes no other one before Linux 6.15: they are put together in a mount namespace for that alone.
 Result<UniqueFd> put_together(const std::string& at, int root, const std::vector<Piece>& pieces) {
-  if (::unshare(CLONE_NEWNS) != 0) return fail_sys(errno, "mount namespace");
-  TRY(sys::make_private("/"));
   TRY(sys::attach(root, at));
   TRY_AS(const UniqueFd top, sys::open(at, O_PATH | O_DIRECTORY));
   for (const Piece& p : pieces) {
@@ -66,18 +64,26 @@ Result<UniqueFd> whole_root(const Container& ct, int user_ns) {
   if (sys::set_idmaps(tree.get(), user_ns)) return tree;
   TRY_AS(const UniqueFd root, idmapped_root(ct, user_ns));
   TRY_AS(const std::vector<Piece> pieces, clone_pieces(ct, user_ns));
+  return made_apart([&] { return put_together(ct.area.root_dir, root.get(), pieces); });
+}
+
+Result<UniqueFd> made_apart(const std::function<Result<UniqueFd>()>& make) {
   TRY_AS(sys::Channel::Pair channel, sys::Channel::make());
   TRY_AS(const sys::Forked helper, sys::fork_process());
   if (helper.pid == 0) {
-    const auto whole = put_together(ct.area.root_dir, root.get(), pieces);
-    const int fd = whole ? whole->get() : -1;
-    (void)(whole ? channel.child.post(kTree, {&fd, 1}) : channel.child.post_error(whole.error()));
+    const auto made = [&]() -> Result<UniqueFd> {
+      if (::unshare(CLONE_NEWNS) != 0) return fail_sys(errno, "mount namespace");
+      TRY(sys::make_private("/"));
+      return make();
+    }();
+    const int fd = made ? made->get() : -1;
+    (void)(made ? channel.child.post(kTree, {&fd, 1}) : channel.child.post_error(made.error()));
     ::_exit(0);
   }
   channel.child.close();
-  auto whole = channel.parent.expect_fd(kTree);
+  auto tree = channel.parent.expect_fd(kTree);
   TRY(sys::wait_child(helper.pid));
-  return whole;
+  return tree;
 }
 
 }  // namespace vz::runtime

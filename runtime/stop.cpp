@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "runtime/cleanup.h"
+#include "runtime/convert.h"
 #include "runtime/exec.h"
 #include "runtime/scripts.h"
 #include "runtime/wait.h"
@@ -86,6 +87,7 @@ Result<void> destroy(const Host& host, const Container& ct) {
   if (!gone && gone.error().code != Code::no_private) return gone;
   for (const char* suffix : {"", ".tmp", ".fail"}) TRY(sys::remove_tree(ct.dump_dir(host) + suffix));
   TRY(sys::remove_dir(ct.area.root_dir));
+  TRY(remove_half_converted(ct));
   TRY(state::unmark(host.paths, ct.id));
   if (ct.spec.name) TRY(state::assign_name(host.paths, ct.id, "", *ct.spec.name));
   TRY(put_away_scripts(host, ct.id, ".destroyed"));

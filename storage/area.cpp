@@ -199,6 +199,14 @@ Result<void> resize(const Area& area, const Quota& quota) {
   return done;
 }
 
+Result<Compacted> compact(const Area& area) {
+  if (area.layout != Layout::image)
+    return fail(Code::unsupported, "'{}' is a directory: what is removed in it is free at once", area.private_dir);
+  auto done = image::compact(area);
+  if (!done && done.error().code == Code::system) return std::move(done.error()).with_code(Code::compact_failed);
+  return done;
+}
+
 Result<DiskUsage> usage(const Area& area) {
   if (is_mounted(area)) return mounted_usage(area.root_dir);
   if (area.layout == Layout::image) return image::stored_usage(area);

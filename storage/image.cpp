@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -213,6 +214,27 @@ Result<void> resize(const Area& area, const Quota& quota, bool mounted) {
   if (blocks < sb.blocks)
     return fail(Code::resize_failed, "'{}' is mounted and can only grow; stop the CT first", path);
   return grow_mounted(area, fd.get(), old_bytes, blocks);
+}
+
+Result<Compacted> compact(const Area& area) {
+  const auto kib_on_disk = [path = image_path(area)]() -> Result<uint64_t> {
+    TRY_AS(const struct ::stat st, sys::stat(path));
+    return static_cast<uint64_t>(st.st_blocks) / 2;
+  };
+  // What is not written yet would be allocated behind our back.
+  TRY(sys::sync_fs(area.root_dir));
+  Compacted out;
+  TRY_AS(out.before_kib, kib_on_disk());
+  TRY_AS(const sys::UniqueFd root, sys::open(area.root_dir, O_RDONLY | O_DIRECTORY));
+  fstrim_range all{.start = 0, .len = UINT64_MAX, .minlen = 0};
+  if (::ioctl(root.get(), FITRIM, &all) != 0) {
+    if (errno == EOPNOTSUPP)
+      return fail(Code::unsupported, "the file system below '{}' cannot punch holes: nothing can be given back",
+                  image_path(area));
+    return fail_sys(errno, "trim '{}'", area.root_dir);
+  }
+  TRY_AS(out.after_kib, kib_on_disk());
+  return out;
 }
 
 Result<DiskUsage> stored_usage(const Area& area) {

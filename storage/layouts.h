@@ -29,6 +29,7 @@ Result<void> mount(const Area& area);
 bool is_half_mounted(const Area& area);
 Result<void> flush(const Area& area);
 Result<void> resize(const Area& area, const Quota& quota, bool mounted);
+Result<Compacted> compact(const Area& area);
 Result<DiskUsage> stored_usage(const Area& area);
 // Mounted here, in another mount namespace or on another host, or being resized.
 bool in_use(const Area& area);

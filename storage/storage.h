@@ -62,6 +62,12 @@ Result<void> flush_to_image(const Area& area);
 // the size in proportion; quota.inodes is only heeded by create. Growing while mounted needs CAP_SYS_RESOURCE
 // (Code::unsupported). dir: Code::unsupported.
 Result<void> resize(const Area& area, const Quota& quota);
+// Gives the blocks that the file system of a mounted image does not use back to the host's. In KiB on the host's disk.
+// Code::unsupported: dir, or a host whose file system cannot take them; Code::compact_failed.
+struct Compacted {
+  uint64_t before_kib = 0, after_kib = 0;
+};
+Result<Compacted> compact(const Area& area);
 // Mounted: statfs. Not mounted: image from its superblock; dir: walking is too slow, so an error.
 Result<DiskUsage> usage(const Area& area);
 

@@ -40,7 +40,7 @@ assert_eq "$status $errors" "12 This program can only be run under root." "vzctl
 
 step "a container that is not there"
 assert_ct 101 deleted unmounted down
-for command in start stop restart destroy mount umount exec2 enter suspend resume; do
+for command in start stop restart destroy mount umount exec2 enter console suspend resume convert compact quotaon; do
   arguments=("$command" 101)
   [ "$command" != exec2 ] || arguments+=(true)
   expect 14 "${arguments[@]}"
