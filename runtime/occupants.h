@@ -20,6 +20,8 @@ struct Occupant {
 };
 // Code::no_ct_config.
 Result<Occupant> look_at(const Host& host, config::CtId id);
+// Code::no_ct_config: there is no such container. Code::not_running.
+Result<void> expect_running(const Host& host, config::CtId id);
 // Those that run, ascending.
 Result<std::vector<Occupant>> running_containers(const Host& host);
 

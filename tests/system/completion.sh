@@ -55,6 +55,10 @@ completes "stat" vzquota sta
 completes "101 web 102" vzquota stat ""
 completes "start status" vzprocfs sta
 completes "vz/vestat" vzprocfs cat vz/ves
+completes "memory memory_limit" vztop -o mem
+completes "pid ppid" vztop -E -o p
+completes "101 102" vztop -E 10
+completes "--command-lines" vztop --com
 completes "br0" ndsend fd77::1 br
 completes "yes no" vzsplit -v ""
 
