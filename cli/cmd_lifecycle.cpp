@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint.h"
 #include "cli/command.h"
 #include "runtime/cleanup.h"
+#include "runtime/restart.h"
 #include "runtime/start.h"
 #include "runtime/status.h"
 #include "runtime/stop.h"
@@ -78,8 +79,7 @@ Result<int> run_restart(Context& ctx) {
   TRY_AS(Parsed p, parse_only_options(ctx.args, kRestartOptions));
   TRY_AS(runtime::Container ct, container(ctx));
   log::info("Restarting container");
-  auto stopped = runtime::stop(ctx.host, ct, stop_options(p));
-  if (!stopped && stopped.error().code != Code::not_running) return std::move(stopped).error();
+  TRY(runtime::stop_for_restart(ctx.host, ct, stop_options(p), start_options(p)));
   TRY(boot(ctx, ct, start_options(p)));
   return 0;
 }

@@ -79,10 +79,15 @@ Result<UniqueFd> open_output() {
   return copy;
 }
 
+Result<void> check_program(const std::string& path) {
+  TRY(check_trust(path));
+  if (::access(path.c_str(), X_OK) != 0)
+    return fail(Code::script_failed, "it is not executable; run: chmod +x {}", path);
+  return {};
+}
+
 Result<sys::ExitStatus> run_on_host(const Host& host, const Container& ct, std::vector<std::string> argv,
                                     std::chrono::milliseconds timeout) {
-  if (::access(argv[0].c_str(), X_OK) != 0)
-    return fail(Code::script_failed, "it is not executable; run: chmod +x {}", argv[0]);
   TRY_AS(const UniqueFd out, open_output());
   sys::Program script;
   script.argv = std::move(argv);
@@ -120,9 +125,13 @@ Result<sys::ExitStatus> run_in_ct(const Host& host, const Container& ct, const s
   return run_bounded(host, ct, options, kScriptTime, caller);
 }
 
+Result<void> check_script(const ScriptKind& kind, const std::string& path) {
+  return kind.inside ? check_trust(path) : check_program(path);
+}
+
 Result<void> run_script(const Host& host, const Container& ct, const ScriptKind& kind, const std::string& path,
                         const sys::Channel* caller) {
-  TRY(check_trust(path));
+  TRY(check_script(kind, path));
   log::detail("Running {}", path);
   TRY_AS(const sys::ExitStatus status,
          kind.inside ? run_in_ct(host, ct, path, caller) : run_on_host(host, ct, {path}, kScriptTime));
@@ -130,11 +139,16 @@ Result<void> run_script(const Host& host, const Container& ct, const ScriptKind&
 }
 
 Result<void> run_external(const Host& host, const Container& ct, const std::string& device) {
-  TRY(check_trust(host.external_script));
+  TRY(check_program(host.external_script));
   log::detail("Running {} init veth {}", host.external_script, device);
   TRY_AS(const sys::ExitStatus status,
          run_on_host(host, ct, {host.external_script, "init", "veth", device}, kExternalTime));
   return status.ok() ? Result<void>() : fail(Code::script_failed, "{}", status.text());
+}
+
+Error about(const ScriptKind& kind, const std::string& path, Error error) {
+  const Code code = error.code == Code::cancelled ? Code::cancelled : Code::script_failed;
+  return std::move(error).context(fmt::format("Error executing {} script {}", kind.name, path)).with_code(code);
 }
 
 }  // namespace
@@ -173,14 +187,22 @@ bool has_script(const Host& host, config::CtId id, Event event) {
   return std::any_of(paths.begin(), paths.end(), sys::exists);
 }
 
+Result<void> check_scripts(const Host& host, config::CtId id, Event event) {
+  const ScriptKind& kind = kind_of(event);
+  for (const std::string& path : script_paths(host.paths, id, event)) {
+    if (!sys::exists(path)) continue;
+    auto fit = check_script(kind, path);
+    if (!fit) return about(kind, path, std::move(fit).error());
+  }
+  return {};
+}
+
 Result<void> run_scripts(const Host& host, const Container& ct, Event event, const sys::Channel* caller) {
   const ScriptKind& kind = kind_of(event);
   for (const std::string& path : script_paths(host.paths, ct.id, event)) {
     if (!sys::exists(path)) continue;
     auto ran = run_script(host, ct, kind, path, caller);
-    if (ran) continue;
-    const Code code = ran.error().code == Code::cancelled ? Code::cancelled : Code::script_failed;
-    return std::move(ran).error().context(fmt::format("Error executing {} script {}", kind.name, path)).with_code(code);
+    if (!ran) return about(kind, path, std::move(ran).error());
   }
   return {};
 }

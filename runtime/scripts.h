@@ -31,6 +31,8 @@ std::string distrust(const struct ::stat& st, const std::string& path);
 
 bool has_script(const Host& host, config::CtId id, Event event);
 
+// What can be known of them before they are run: each may be run as root, and is a program. Code::script_failed.
+Result<void> check_scripts(const Host& host, config::CtId id, Event event);
 // Runs what there is, the first failure ends it. Those of the CT's start and stop are fed to a shell in the CT, the
 // others run on the host; with their process group they are ended by a signal to us, after an hour, or when CALLER, if
 // any, hangs up. Code::script_failed, Code::cancelled.

@@ -247,11 +247,16 @@ Result<void> run_under_supervisor(const Host& host, const Container& ct, const L
   return {};
 }
 
-Result<void> start(const Host& host, const Container& ct, const StartOptions& options) {
+Result<void> check_start(const Container& ct, const StartOptions& options) {
   if (ct.spec.disabled.value_or(false) && !options.force) return fail(Code::start_disabled, "Container start disabled");
-  if (state::running(host.paths, ct.id)) return fail(Code::running, "Container is already running");
   if (!storage::area_exists(ct.area.private_dir))
     return fail(Code::no_private, "Container private area {} does not exist", ct.area.private_dir);
+  return {};
+}
+
+Result<void> start(const Host& host, const Container& ct, const StartOptions& options) {
+  TRY(check_start(ct, options));
+  if (state::running(host.paths, ct.id)) return fail(Code::running, "Container is already running");
   log::info("Starting container...");
   const Scripts scripts = options.scripts ? Scripts::run : Scripts::skip;
   TRY(clean_up(host, ct, Leave::mounted));

@@ -18,6 +18,9 @@ struct StartOptions {
   bool set_up = true;  // host name, /etc/hosts, resolv.conf
 };
 
+// What start() refuses whatever else there is. Code::start_disabled, Code::no_private.
+Result<void> check_start(const Container& ct, const StartOptions& options);
+
 // Mounts the CT when it is not, makes its groups, namespaces and network and runs its init under a supervisor of its
 // own. On any error everything is as before. Errors: Code::running, start_disabled, no_private, bad_template,
 // script_failed, wait_failed ...

@@ -188,6 +188,58 @@ assert_ct 101 exist unmounted down
 assert_clean alpha
 without 101.postumount
 
+step "restart: what would keep it from starting is found while it runs"
+# runs_on STATUS TEXT [ARGUMENT...]: restart fails so, and stops nothing.
+runs_on() {
+  local status=$1 text=$2
+  shift 2
+  expect "$status" restart 101 "$@"
+  assert_one_line "$text"
+  assert_absent "$out" "Stopping"
+  assert_contains "$(vz status 101)" "mounted running"
+  [ "$(init_of 101)" = "$init" ] || fail "another init runs"
+}
+ok start 101
+init=$(init_of 101)
+for event in premount mount umount postumount; do
+  script 101.$event 644 <<<"#!/bin/sh"
+  runs_on 79 "Error executing $event script $conf/101.$event: it is not executable; run: chmod +x $conf/101.$event"
+  without 101.$event
+done
+for event in start stop; do
+  script 101.$event 666 <<<"true"
+  runs_on 79 "others than root can write to '$conf/101.$event'"
+  without 101.$event
+done
+on_alpha cp $conf/101.conf /root/101.conf
+# with_line LINE: in its configuration, in place of the one before.
+with_line() { on_alpha sh -c 'cp /root/101.conf "$2" && echo "$1" >>"$2"' sh "$1" $conf/101.conf; }
+with_line 'DISABLED="yes"'
+runs_on 105 "Container start disabled"
+with_line 'CPUMASK="1000"'
+runs_on 21 "CPUMASK names 1000"
+with_line 'DEVNODES="no-such-device:rw "'
+runs_on 86 "no-such-device"
+with_line 'NETIF="ifname=eth0,bridge=nosuch0"'
+runs_on 130 "bridge 'nosuch0' does not exist"
+on_alpha cp /root/101.conf $conf/101.conf
+on_alpha mv /var/lib/vz/private/101 /var/lib/vz/private/away
+runs_on 43 "Container private area /var/lib/vz/private/101 does not exist"
+on_alpha mv /var/lib/vz/private/away /var/lib/vz/private/101
+ok exec2 101 mv /sbin/init /sbin/init.away
+runs_on 47 "Unable to start init"
+ok exec2 101 mv /sbin/init.away /sbin/init
+script 101.umount 644 <<<"#!/bin/sh"
+script 101.stop 666 <<<"true"
+ok restart 101 --fast --skip-umount # which runs neither
+without 101.umount 101.stop
+[ "$(init_of 101)" != "$init" ] || fail "no other init runs"
+with_line 'DISABLED="yes"'
+ok restart 101 --force
+on_alpha mv /root/101.conf $conf/101.conf
+ok stop 101
+assert_clean alpha
+
 step "mistakes: not executable, no interpreter, a directory, written by others, somebody else's"
 # refuses TEXT: the mount does not come about, and one line says why.
 refuses() {
