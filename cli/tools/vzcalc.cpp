@@ -32,7 +32,8 @@ struct Row {
 
 std::vector<Row> rows_of(const runtime::Shares& s, const runtime::Shares& host) {
   using runtime::percent;
-  const double low = percent(s.kernel_limit, host.kernel_limit);
+  // Without a limit of its own what the kernel needs is in the memory below.
+  const Percent low = s.kernel_limit ? Percent(percent(s.kernel_limit, host.kernel_limit)) : std::nullopt;
   const double used = percent(s.memory_used, host.memory_used);
   return {
       {"Low Mem", "low_mem", percent(s.kernel_used, host.kernel_used), low, low},

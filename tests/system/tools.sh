@@ -53,7 +53,14 @@ tool 0 vzcalc 101
 assert_eq "$(wc -l <<<"$out")" 2 "lines without -v"
 tool 0 vzcalc -j web
 json '0 < d["low_mem"]["current"] < d["total_ram"]["current"] == d["memory"]["current"]'
-assert_eq "$(on_alpha vzcalc -j 102 | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["ctid"], d["low_mem"]["promised"], d["num_proc"]["max"])')" "102 0.0 100.0"
+json 'd["low_mem"]["promised"] is d["low_mem"]["max"] is None and d["low_mem"]["current"] > 0'
+assert_eq "$(on_alpha vzcalc -j 102 | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["ctid"], d["low_mem"]["promised"], d["num_proc"]["max"])')" "102 None 100.0"
+tool 0 vzcalc -v web
+assert_eq "$(field Low 4) $(field Low 5)" "n/a n/a" "limits of the kernel's part, which has none of its own"
+ok create 104 --ostemplate tiny --config basic --diskspace 64M --kmemsize 40M --tcpsndbuf 0 --tcprcvbuf 0 --othersockbuf 0 --dgramrcvbuf 0
+tool 0 vzcalc -v 104
+holds "abs($(field Low 4) - 100 * 40 / ($mib_of_host * 0.4)) < 0.02 and $(field Low 4) == $(field Low 5)"
+ok destroy 104
 ok set 101 --ram 96M
 tool 0 vzcalc -v 101
 holds "abs($(field Mem 5) - 100 * 96 / ($mib_of_host + $swap_of_host)) < 0.02"
