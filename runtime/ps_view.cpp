@@ -164,7 +164,7 @@ std::vector<PsLine> filter_ps(const PsRequest& request, std::string_view output,
     const auto fields = words(lines[i]);
     const auto pid = column < fields.size() ? pid_in(fields[column]) : std::nullopt;
     const auto ct = pid ? container(*pid) : std::nullopt;
-    if (ct && keep(*ct)) out.push_back({request.own_columns ? text : fmt::format("{:>4} {}", *ct, text), *ct});
+    if (ct && keep(*ct)) out.push_back({request.own_columns ? text : fmt::format("{:>4} {}", *ct, text), *ct, *pid});
   }
   return out;
 }

@@ -29,6 +29,7 @@ PsRequest parse_ps(const std::vector<std::string>& words, const std::function<bo
 struct PsLine {
   std::string text;
   std::optional<config::CtId> ct;  // nullopt: the header
+  pid_t pid = 0;
 };
 std::vector<PsLine> filter_ps(const PsRequest& request, std::string_view output,
                               const std::function<std::optional<config::CtId>(pid_t)>& container,

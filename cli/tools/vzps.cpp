@@ -7,10 +7,13 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "cgroups/cgroups.h"
 #include "cli/tool.h"
+#include "cli/top/view.h"
+#include "runtime/occupants.h"
 #include "runtime/ps_view.h"
 #include "state/state.h"
 #include "sys/process.h"
@@ -21,10 +24,11 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr const char* kUsage =
-    "Usage: vzps [-E [CTID|NAME]] [OPTION of ps...]\n"
+    "Usage: vzps [-E [CTID|NAME]] [--json] [OPTION of ps...]\n"
     "ps(1) with the container that each process is in; 0: the host.\n"
     "  -E CTID  only its processes\n"
     "  -E       all processes\n"
+    "  --json   a JSON array of those that ps chooses\n"
     "  --help, --version\n";
 
 // On a terminal lines end where it does, unless they are to be as long as they are; 0: no end.
@@ -35,12 +39,31 @@ size_t line_width(const std::vector<std::string>& words) {
   return std::any_of(words.begin(), words.end(), wide) ? 0 : size.ws_col;
 }
 
-Result<int> run(const std::vector<std::string>& args) {
+// What vztop(8) tells of each, but for the CPU it uses now: one look does not show that.
+int print_json(const runtime::Host& host, const std::vector<runtime::PsLine>& lines) {
+  top::Reader reader(host);
+  Json list = Json::array();
+  for (const runtime::PsLine& line : lines) {
+    auto process = line.ct ? reader.process(line.pid) : std::nullopt;
+    if (!process) continue;
+    Json one = top::process_json({.now = std::move(*process), .cpu = {}, .words = top::command_line(line.pid)});
+    one.erase("cpu");
+    list.push_back(std::move(one));
+  }
+  fmt::print("{}\n", pretty_json(list));
+  return list.empty() ? kFailed : 0;
+}
+
+Result<int> run(std::vector<std::string> args) {
+  const bool json = std::erase(args, "--json") != 0;
   const auto is_ct = [](const std::string& word) { return state::resolve({}, word).operator bool(); };
   const runtime::PsRequest request = runtime::parse_ps(args, is_ct);
+  if (json && request.own_columns) return fail(Code::usage, "Use either --json or -o");
+  const runtime::Host host;
   std::optional<config::CtId> only;
   if (request.ct && *request.ct != "0") {
-    TRY_AS(only, state::resolve({}, *request.ct));
+    TRY_AS(only, state::resolve(host.paths, *request.ct));
+    TRY(runtime::expect_running(host, *only));
   } else if (request.ct) {
     only = 0;
   }
@@ -51,10 +74,12 @@ Result<int> run(const std::vector<std::string>& args) {
   if (!out) return std::move(out).error();
   std::fputs(out->err.c_str(), stderr);
   if (!out->status.ok() && out->out.empty()) return out->status.code ? out->status.code : kFailed;
+  const auto lines = runtime::filter_ps(request, out->out, cgroups::container_of,
+                                        [&](config::CtId ct) { return !only || ct == *only; });
+  if (json) return print_json(host, lines);
   const size_t width = line_width(request.words);
   bool found = false;
-  for (const runtime::PsLine& line : runtime::filter_ps(request, out->out, cgroups::container_of,
-                                                        [&](config::CtId ct) { return !only || ct == *only; })) {
+  for (const runtime::PsLine& line : lines) {
     fmt::print("{}\n", width ? line.text.substr(0, width) : line.text);
     found |= line.ct.has_value();
   }

@@ -376,12 +376,28 @@ assert_contains "$out" vz-supervisor
 tool 0 vzps -C sleep -o args= -E 101
 assert_eq "$(sort -u <<<"$out")" "sleep 1234" "as ps chooses, of one container"
 tool 1 vzps -E 103 -ef
+assert_eq "$out|$err" "|Container 103 is not running"
+tool 1 vzps -E 999
+assert_eq "$out|$err" "|Container 999 does not exist"
 tool 1 vzps -E nobody
+assert_eq "$out" ""
+tool 1 vzps -E 101 -C no-such-command
+tool 0 vzps -E web --json
+json '{p["ctid"] for p in d} == {101} and {p["uid"] for p in d} == {0} and "cpu" not in d[0]'
+json '[p["args"] for p in d if p["command"] == "sleep"][0] == ["sleep", "1234"]'
+tool 0 vzps --json -C vz-supervisor
+json 'len(d) >= 2 and {(p["ctid"], p["user"]) for p in d} == {(0, "root")}'
+tool 1 vzps --json -E 101 -C no-such-command
+assert_eq "$out" "[]"
+for words in "--json -o pid" "--json -E 103" "--json -E 999"; do
+  tool 1 vzps $words
+  assert_eq "$out" ""
+done
 tool 1 vzps -E 0 --no-such-option
 assert_contains "$err" "unknown gnu long option"
 
 step "all of them tell what they are"
-for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell arpsend ndsend vzifup-post vzfsync vznnc vzcptcheck vztmpl-dl vzps; do
+for name in vzcfgvalidate vzsplit vzcalc vzmemcheck vzcpucheck vzubc vzoversell arpsend ndsend vzifup-post vzfsync vznnc vzcptcheck vztmpl-dl vzps vztop; do
   tool 0 "$name" --help
   assert_contains "$out" "Usage: $name"
   tool 0 "$name" --version
