@@ -165,6 +165,38 @@ tool 0 vzubc -rq -j web
 json 'd[0]["ctid"] == 101 and d[0]["resources"]["numproc"]["failcnt_growth"] > 0'
 tool 0 vzubc -rj web
 json 'd[0]["resources"]["numproc"]["failcnt_growth"] == 0 < d[0]["resources"]["numproc"]["failcnt"]'
+tool 0 vzubc -c web
+assert_eq "$(grep $'\e' <<<"$out" | grep -c $'^\e\[1m *numproc|.*\e\[0m$')" 1 "rows of what was refused, marked"
+tool 0 vzubc -c 102
+assert_eq "$(grep -c $'^\e\[1m.*\e\[0m$' <<<"$out")" "$(grep -c $'\e' <<<"$out")" "marks that are not of a whole row"
+assert_absent "$(grep numproc <<<"$out")" $'\e' "numproc, which is far from its limit,"
+tool 0 vzubc -cq web
+assert_eq "$(grep '|' <<<"$out" | grep -v '^CT' | grep -vc $'^\e')" 0 "rows that -q shows and -c does not mark"
+if on_alpha sh -c 'command -v python3 && command -v watch' >/dev/null; then
+  on_alpha env PYTHONPATH="$lab_dir" PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 - <<'END' || fail "vzubc -w"
+import subprocess
+from screen import Program
+
+def used(program):
+    return int(program.expect(r"^ +numproc\| +(\d+) ")[1])
+
+watched = Program("vzubc", "-wn", "1", "-v", "web", TERM="linux", rows=40)
+watched.expect(r"^Every 1\.0s: /")
+watched.expect(r"^CT 101 ")
+before = used(watched)
+subprocess.run(["vzctl", "exec2", "101", "setsid sleep 30 >/dev/null 2>&1 &"], check=True)
+watched.expect(r"^ +numproc\| +%d " % (before + 1))
+watched.type("\x03")
+watched.end(0)
+untitled = Program("vzubc", "-wd", "-wt", "-v", "web", TERM="linux", rows=40)
+untitled.expect(r"^CT 101 ")
+untitled.expect(r"^ +numproc\| +%d " % (before + 1))
+if any("Every" in line for line in untitled.screen.lines()):
+    untitled.fail("a title")
+untitled.type("\x03")
+untitled.end(0)
+END
+fi
 on_alpha sh -c 'cat >/root/ubc' <<'END'
 Version: 2.5
        uid  resource                     held              maxheld              barrier                limit              failcnt
@@ -178,7 +210,7 @@ assert_contains "$out" "     kmemsize|2.53M   18%   18%|2.86M   21%   20%|13.7M|
 assert_contains "$out" "  privvmpages|3.91M    2%    1%|7.81M    3%    3%| 256M| 272M|     5"
 tool 0 sh -c 'vzubc -f - 77 </root/ubc'
 assert_contains "$out" "CT 77 "
-for words in "-q -v" "103" "nobody" "-qh much" "-f /root/none" "-f /etc/passwd" "-w -j"; do tool 1 vzubc $words; done
+for words in "-q -v" "103" "nobody" "-qh much" "-f /root/none" "-f /etc/passwd" "-w -j" "-w -c"; do tool 1 vzubc $words; done
 on_alpha sh -c 'rm -r /tmp/vzubc.store && mkdir -m 777 /tmp/vzubc.store'
 tool 1 vzubc -r
 assert_contains "$err" "may be written by others"
