@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/tool.h"
@@ -22,11 +23,23 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kFailed = 2, kDetected = 3, kNoAnswer = 4;
 constexpr uint64_t kMostRounds = 1000, kMostSeconds = 3600;
-constexpr Option kOptions[] = {
-    {"update", false, 'U'},  {"detect", false, 'D'},  {"request", false, 'Q'}, {"reply", false, 'P'},
-    {"count", true, 'c'},    {"timeout", true, 'w'},  {"src-hw", true, 's'},   {"trg-hw", true, 't'},
-    {"src-arp", true, 'S'},  {"trg-arp", true, 'T'},  {"src-ip", true, 'i'},   {"trg-ip", true, 'e'},
-    {"at-once", false, 'o'}, {"verbose", false, 'v'}, {"help", false, 'h'},    {"version"}};
+constexpr Option kOptions[] = {{"update", false, 'U'},
+                               {"detect", false, 'D'},
+                               {"request", false, 'Q'},
+                               {"reply", false, 'P'},
+                               {"count", true, 'c'},
+                               {"timeout", true, 'w'},
+                               {"src-hw", true, 's'},
+                               {"trg-hw", true, 't'},
+                               {"src-arp", true, 'S'},
+                               {"trg-arp", true, 'T'},
+                               {"src-ip", true, 'i'},
+                               {"trg-ip", true, 'e'},
+                               {"at-once", false, 'o'},
+                               {"verbose", false, 'v'},
+                               {"json", false, 'j'},
+                               {"help", false, 'h'},
+                               {"version"}};
 constexpr const char* kUsage =
     "Usage: arpsend -U -i ADDRESS [OPTION...] DEVICE\n"
     "       arpsend -D | -Q -e ADDRESS [-e ADDRESS...] [OPTION...] DEVICE\n"
@@ -43,6 +56,7 @@ constexpr const char* kUsage =
     "  -s, --src-hw MAC, -t, --trg-hw MAC    of the Ethernet frame\n"
     "  -S, --src-arp MAC, -T, --trg-arp MAC  of the ARP packet\n"
     "  -v, --verbose\n"
+    "  -j, --json           -D and -Q: a JSON object with the answers\n"
     "  -h, --help, --version\n"
     "-U, -D and -Q take IPv6 addresses as well.\n";
 
@@ -51,7 +65,7 @@ struct Order {
   std::vector<std::string> sources, targets;  // addresses, as in net/frames.h
   uint64_t rounds = 1;
   std::chrono::seconds wait{1};
-  bool at_once = false, verbose = false;
+  bool at_once = false, verbose = false, json = false;
 };
 
 Result<std::vector<std::string>> addresses(const Parsed& options, std::string_view option) {
@@ -189,8 +203,19 @@ Result<Found> ask_all(const Order& order, const Parsed& options, const net::Devi
   return found;
 }
 
+void print_json(const Order& order, const Found& found) {
+  Json answers = Json::array();
+  for (const net::Answer& a : found.answers)
+    answers.push_back({{"address", net::address_text(a.address)}, {"mac", to_lower(net::mac_text(a.mac))}});
+  fmt::print("{}\n", pretty_json({{"device", order.device}, {"answers", answers}}));
+}
+
 Result<int> detect(const Order& order, const Parsed& options, const net::Device& device) {
   TRY_AS(const Found found, ask_all(order, options, device));
+  if (order.json) {
+    print_json(order, found);
+    return found.answers.empty() ? 0 : kDetected;
+  }
   for (const net::Answer& a : found.answers)
     fmt::print(stderr, "arpsend: {} is detected on another computer : {}\n", net::address_text(a.address),
                to_lower(net::mac_text(a.mac)));
@@ -199,8 +224,9 @@ Result<int> detect(const Order& order, const Parsed& options, const net::Device&
 
 Result<int> request(const Order& order, const Parsed& options, const net::Device& device) {
   TRY_AS(const Found found, ask_all(order, options, device));
+  if (order.json) print_json(order, found);
   for (const net::Answer& a : found.answers)
-    fmt::print("{} is at {}\n", net::address_text(a.address), to_lower(net::mac_text(a.mac)));
+    if (!order.json) fmt::print("{} is at {}\n", net::address_text(a.address), to_lower(net::mac_text(a.mac)));
   if (order.at_once && !found.answers.empty()) return 0;
   const bool all = std::all_of(order.targets.begin(), order.targets.end(),
                                [&](const std::string& target) { return found.has(target); });
@@ -226,6 +252,10 @@ Result<int> run(const Parsed& options) {
   Order order;
   order.at_once = options.has("at-once");
   order.verbose = options.has("verbose");
+  order.json = options.has("json");
+  if (order.json && !options.has("detect") && !options.has("request"))
+    return fail(Code::usage, "--json goes with -D and -Q, which have answers to tell");
+  if (order.json && order.verbose) return fail(Code::usage, "Use either -j or -v");
   TRY_AS(order.device, one_word(options, "One device"));
   if (!net::valid_ifname(order.device)) return fail(Code::usage, "'{}' is no device", printable(order.device));
   TRY_AS(order.sources, addresses(options, "src-ip"));

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "base/json.h"
 #include "base/strings.h"
 #include "cli/tool.h"
 #include "config/codecs.h"
@@ -17,15 +18,16 @@ namespace vz::cli {
 
 namespace {
 
-constexpr Option kOptions[] = {{"number", true, 'n'}, {"file", true, 'f'},  {"swap", true, 's'},
-                               {"vswap", true, 'v'},  {"help", false, 'h'}, {"version"}};
+constexpr Option kOptions[] = {{"number", true, 'n'}, {"file", true, 'f'},  {"swap", true, 's'}, {"vswap", true, 'v'},
+                               {"json", false, 'j'},  {"help", false, 'h'}, {"version"}};
 constexpr const char* kUsage =
-    "Usage: vzsplit [-n N] [-f NAME] [-s KIB] [-v yes|no]\n"
+    "Usage: vzsplit [-n N] [-f NAME] [-s KIB] [-v yes|no] [-j]\n"
     "Makes a configuration for each of N containers that share this host.\n"
     "  -n, --number N      how many they are; asked for without\n"
     "  -f, --file NAME     write /etc/vz/conf/ve-NAME.conf-sample, not standard output\n"
     "  -s, --swap KIB      swap space to share out, not all the host has\n"
     "  -v, --vswap yes|no  limit memory as a whole (yes), or by beancounters\n"
+    "  -j, --json          a JSON object with its parameters\n"
     "  -h, --help, --version\n";
 
 Result<uint64_t> how_many(const Parsed& options) {
@@ -63,6 +65,15 @@ Result<void> write_sample(const std::string& name, const std::string& text) {
   return {};
 }
 
+void print_json(const config::SplitRequest& request, const std::string& text) {
+  Json parameters = Json::object();
+  const config::File file = config::File::parse(text);
+  for (const auto& [key, value] : file.entries()) parameters[key] = value;
+  fmt::print("{}\n", pretty_json({{"containers", request.containers},
+                                  {"host", {{"ram", request.host.ram}, {"swap", request.host.swap}}},
+                                  {"parameters", parameters}}));
+}
+
 Result<int> run(const Parsed& options) {
   if (!options.rest.empty()) return fail(Code::usage, "Invalid extra argument '{}'", printable(options.rest[0]));
   config::SplitRequest request;
@@ -75,6 +86,11 @@ Result<int> run(const Parsed& options) {
   if (swap) request.host.swap = std::min(*swap, request.host.ram * 64 / kKiB) * kKiB;
   measure_disk(request);
   TRY_AS(const std::string text, config::split_host(request));
+  if (options.has("json") && options.has("file")) return fail(Code::usage, "Use either -j or -f");
+  if (options.has("json")) {
+    print_json(request, text);
+    return 0;
+  }
   if (const auto name = options.value("file"))
     TRY(write_sample(*name, text));
   else

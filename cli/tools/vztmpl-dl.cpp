@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/rollback.h"
 #include "base/strings.h"
@@ -24,18 +25,21 @@ namespace {
 
 constexpr int kFetchFailed = 1, kUpToDate = 2, kMisused = 3, kNoWget = 4, kBadSignature = 5;
 constexpr const char* kConf = "/etc/vz/download.conf";
-constexpr Option kOptions[] = {{"gpg-check"}, {"no-gpg-check"}, {"ignore-errors"}, {"update"},           {"no-update"},
-                               {"quiet"},     {"no-quiet"},     {"update-all"},    {"list-remote"},      {"list-local"},
-                               {"list-all"},  {"list-orphans"}, {"config"},        {"help", false, 'h'}, {"version"}};
+constexpr Option kOptions[] = {
+    {"gpg-check"}, {"no-gpg-check"},     {"ignore-errors"},    {"update"},     {"no-update"}, {"quiet"},
+    {"no-quiet"},  {"update-all"},       {"list-remote"},      {"list-local"}, {"list-all"},  {"list-orphans"},
+    {"config"},    {"json", false, 'j'}, {"help", false, 'h'}, {"version"}};
 constexpr const char* kUsage =
     "Usage: vztmpl-dl [OPTION...] TEMPLATE...\n"
     "       vztmpl-dl [OPTION...] --update-all\n"
-    "       vztmpl-dl --list-remote | --list-local | --list-all | --list-orphans | --config\n"
+    "       vztmpl-dl [-j] --list-remote | --list-local | --list-all | --list-orphans\n"
+    "       vztmpl-dl --config\n"
     "Puts OS templates into the cache: from the repositories of /etc/vz/download.conf, or made here.\n"
     "  --update, --no-update        those that are there already, too\n"
     "  --gpg-check, --no-gpg-check  verify signatures\n"
     "  --ignore-errors              go on with the next one\n"
     "  --quiet, --no-quiet\n"
+    "  -j, --json                   a list as a JSON array\n"
     "  -h, --help, --version\n";
 
 struct Settings {
@@ -274,9 +278,13 @@ Result<int> run(const Parsed& options) {
   int status = 0;
   for (const Listing& l : kListings) {
     if (!options.has(l.option)) continue;
-    for (const std::string& name : l.choose(here, l.asks ? remote(s, status) : Names())) fmt::print("{}\n", name);
+    const Names chosen = l.choose(here, l.asks ? remote(s, status) : Names());
+    if (options.has("json")) fmt::print("{}\n", pretty_json(chosen));
+    for (const std::string& name : chosen)
+      if (!options.has("json")) fmt::print("{}\n", name);
     return status;
   }
+  if (options.has("json")) return fail(Code::usage, "--json goes with a list");
   if (!options.has("update-all")) {
     if (options.rest.empty()) return fail(Code::usage, "A template expected; see vztmpl-dl --help");
     return obtain_all(s, host.cache_dir(), options.rest);

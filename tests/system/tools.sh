@@ -109,6 +109,8 @@ assert_eq "$(knob 104 memory.limit_in_bytes memory.max)" \
   $((4096 * $(on_alpha sed -n 's/^PHYSPAGES="0:\(.*\)"$/\1/p' /etc/vz/conf/104.conf))) "memory limit"
 ok stop 104
 ok destroy 104
+tool 0 vzsplit -n 10 -j
+json 'd["containers"] == 10 and d["host"]["ram"] > 0 and d["parameters"]["PHYSPAGES"].startswith("0:") and "NUMPROC" in d["parameters"]'
 tool 0 vzsplit -n 20 -v no -s 1048576
 assert_eq "$(grep -cE '^[A-Z]+="[0-9]+(:([0-9]+|unlimited))?"$' <<<"$out")" 24 "parameters"
 on_alpha sh -c 'cat >/root/split.conf' <<<"$out"
@@ -117,7 +119,7 @@ tool 0 sh -c 'echo 5 | vzsplit'
 assert_contains "$out" "PHYSPAGES="
 tool 1 vzsplit -n 1000000
 assert_contains "$err" "The maximum allowed value is"
-for words in "-n 0" "-n x" "-n 3 -v perhaps" "-n 3 -f a/b" "-n 3 more" ""; do tool 1 vzsplit $words; done
+for words in "-n 0" "-n x" "-n 3 -v perhaps" "-n 3 -f a/b" "-n 3 -f new -j" "-n 3 more" ""; do tool 1 vzsplit $words; done
 
 step "vzcfgvalidate"
 for ctid in 101 102 103; do tool 0 vzcfgvalidate /etc/vz/conf/$ctid.conf; done
@@ -277,6 +279,13 @@ assert_contains "$heard" "na fd77::61 $mac"
 client_mac=$(on client cat /sys/class/net/br0/address)
 tool 3 arpsend -c 1 -w 1 -D -e 10.77.0.100 -e 10.77.0.99 br0
 assert_eq "$err" "arpsend: 10.77.0.100 is detected on another computer : $client_mac"
+tool 3 arpsend -j -c 1 -w 1 -D -e 10.77.0.100 -e 10.77.0.99 br0
+json "d == {'device': 'br0', 'answers': [{'address': '10.77.0.100', 'mac': '$client_mac'}]}"
+assert_eq "$err" "" "what JSON tells already"
+tool 0 arpsend -j -Q -e 10.77.0.100 br0
+json 'len(d["answers"]) == 1'
+tool 4 arpsend -j -Q -e 10.77.0.99 br0
+json 'd["answers"] == []'
 tool 0 arpsend -D -e 10.77.0.99 -e 10.77.0.1 br0
 assert_eq "$out$err" ""
 tool 0 arpsend -Q -e 10.77.0.100 br0
@@ -285,7 +294,7 @@ tool 0 arpsend -Q -e fd77::100 -c 2 br0
 status=0
 on_alpha arpsend -Q -e 10.77.0.99 br0 || status=$?
 assert_eq "$status" 4 "nobody answers"
-for words in "" "br0" "-U br0" "-D br0" "-U -D -i 10.77.0.1 br0" "-U -i 10.77.0 br0" "-U -i 10.77.0.60 -s xx br0" "-P -i fd77::1 -e fd77::2 br0"; do tool 1 arpsend $words; done
+for words in "" "br0" "-U br0" "-D br0" "-U -D -i 10.77.0.1 br0" "-U -i 10.77.0 br0" "-U -i 10.77.0.60 -s xx br0" "-P -i fd77::1 -e fd77::2 br0" "-j -U -i 10.77.0.60 br0" "-j -v -D -e 10.77.0.99 br0"; do tool 1 arpsend $words; done
 tool 2 arpsend -U -i 10.77.0.60 nosuch0
 tool 2 arpsend -U -i 10.77.0.60 lo
 for words in "" "10.77.0.1 br0" "fd77::1"; do tool 1 ndsend $words; done
@@ -322,7 +331,14 @@ if on_alpha vzcptcheck version >/dev/null 2>&1; then
   tool 0 vzcptcheck version 1.0
   tool 2 vzcptcheck version 99
   assert_contains "$err" "CPT version 99 rejected"
+  tool 2 vzcptcheck -j version 99
+  json 'not d["compatible"] and d["version"]'
+  assert_eq "$err" ""
 fi
+tool 0 vzcptcheck -j caps
+json '"fpu" in d["caps"]'
+tool 2 vzcptcheck -j caps fpu,such-a-flag
+json 'd == {"missing": ["such-a-flag"], "compatible": False}'
 tool 0 vzcptcheck caps
 assert_contains ",$out," ",fpu,"
 tool 0 vzcptcheck caps 101 "$out"
@@ -348,10 +364,15 @@ END
   assert_eq "$(grep -x small <<<"$out")" small
   tool 0 vztmpl-dl --list-local
   assert_eq "$out" ""
+  tool 0 vztmpl-dl --json --list-local
+  assert_eq "$out" "[]"
   tool 0 vztmpl-dl small
   assert_eq "$out" "Downloading: small"
   tool 0 vztmpl-dl --list-local
   assert_eq "$out" small
+  tool 0 vztmpl-dl -j --list-remote
+  json '"small" in d'
+  tool 3 vztmpl-dl -j small
   tool 2 vztmpl-dl --no-update small
   tool 1 vztmpl-dl missing
   tool 0 vztmpl-dl --quiet --update small
