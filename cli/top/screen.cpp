@@ -28,13 +28,18 @@ constexpr int kEscape = 27, kEnter = '\r', kDelete = 127;
 constexpr short kAlarmPair = 1, kBusyPair = 2;
 constexpr int kHeadLines = 5;  // summary, what is shown, header
 
-// Signals that end or resize us come by a descriptor: none is lost between a look and a wait.
+// Signals that end, stop or resize us come by a descriptor: none is lost between a look and a wait.
 class Signals {
  public:
   static Result<Signals> block() {
     Signals s;
     ::sigemptyset(&s.set_);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH}) ::sigaddset(&s.set_, signal);
+    // With a handler of its own ncurses ignores a Ctrl-Z while it draws. It leaves alone what is not the default.
+    if (::signal(SIGTSTP, [](int) {}) == SIG_IGN)
+      ::signal(SIGTSTP, SIG_IGN);
+    else
+      ::sigaddset(&s.set_, SIGTSTP);
     if (::sigprocmask(SIG_BLOCK, &s.set_, &s.old_) != 0) return fail_sys(errno, "block signals");
     s.fd_ = sys::UniqueFd(::signalfd(-1, &s.set_, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!s.fd_) return fail_sys(errno, "signalfd");
@@ -46,6 +51,17 @@ class Signals {
     if (fd_) ::sigprocmask(SIG_SETMASK, &old_, nullptr);
   }
   int fd() const { return fd_.get(); }
+  // Stops this process, as it would have been without us, until it is told to go on.
+  static void stop() {
+    sigset_t one, blocked;
+    ::sigemptyset(&one);
+    ::sigaddset(&one, SIGTSTP);
+    const auto handler = ::signal(SIGTSTP, SIG_DFL);
+    ::raise(SIGTSTP);
+    ::sigprocmask(SIG_UNBLOCK, &one, &blocked);
+    ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+    ::signal(SIGTSTP, handler);
+  }
   std::optional<int> next() const {
     signalfd_siginfo info{};
     if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
@@ -175,7 +191,11 @@ class Screen {
   }
 
   void take_signal(int signal) {
-    if (signal == SIGWINCH) return Terminal::resize();
+    if (signal == SIGTSTP) {
+      ::endwin();
+      Signals::stop();
+    }
+    if (signal == SIGTSTP || signal == SIGWINCH) return Terminal::resize();
     over_ = true;
     signal_ = signal == SIGINT ? 0 : signal;
   }
