@@ -69,26 +69,20 @@ struct CpuTimes {
 // Bytes that went to and came from block devices.
 struct IoBytes {
   uint64_t read = 0, written = 0;
+  bool operator==(const IoBytes&) const = default;
 };
 // From the text of io.stat (v2) or blkio.throttle.io_service_bytes_recursive (v1). DEVICE: "MAJOR:MINOR", the only one
-// that counts; empty: all. Pure.
+// that counts; empty: all. What goes through a loop device is counted there and on the disk below it: the larger sum of
+// the two kinds. Pure.
 IoBytes parse_io(std::string_view text, std::string_view device);
+
 // What it is doing, for who asks again and again: fewer files than Usage takes, none that is dear to the kernel.
 struct Activity {
   uint64_t memory = 0, swap = 0;  // bytes
   uint64_t pids = 0;
   uint64_t cpu_ns = 0;  // CPU time used
-  // Bytes from and to block devices since it started. v1 does not know whose what the kernel writes back later was.
-  uint64_t read = 0, written = 0;
+  IoBytes io;           // since it started; v1 does not know whose what the kernel writes back later was
 };
-// From the text of io.stat (v2) or blkio.throttle.io_service_bytes (v1): bytes read and written. What goes through a
-// loop device is counted there and on the disk below it: the larger sum of the two kinds. Pure.
-struct Moved {
-  uint64_t read = 0, written = 0;
-  bool operator==(const Moved&) const = default;
-};
-Moved parse_io_stat(std::string_view text);
-Moved parse_io_service(std::string_view text);
 
 // Where the hierarchies of this host are. Empty: controller absent.
 struct Host {

@@ -163,17 +163,6 @@ TEST_CASE("processes: the whole subtree, sorted, each once, none of another PID 
   CHECK(!Group(f.v2(), "103").processes());
 }
 
-TEST_CASE("activity: bytes of block devices, those of a loop device not once more on the disk below it") {
-  CHECK(cgroups::parse_io_stat("") == cgroups::Moved{0, 0});
-  CHECK(cgroups::parse_io_stat(
-            "8:0 rbytes=10 wbytes=20 rios=3 wios=4 dbytes=5 dios=6\n8:16 rbytes=1 wbytes=2 rios=1 wios=1\n") ==
-        cgroups::Moved{11, 22});
-  CHECK(cgroups::parse_io_stat("7:1 rbytes=100 wbytes=5\n8:0 rbytes=90 wbytes=9\n7:2\n") == cgroups::Moved{100, 9});
-  CHECK(cgroups::parse_io_service("8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Total 30\n7:0 Read 11\nTotal 41\n") ==
-        cgroups::Moved{11, 20});
-  CHECK(cgroups::parse_io_service("Total 0\n") == cgroups::Moved{0, 0});
-}
-
 TEST_CASE("usage v2") {
   const Fake f;
   f.file("vz/101/memory.current", "1000\n");
@@ -194,8 +183,7 @@ TEST_CASE("usage v2") {
   CHECK(activity->swap == 55);
   CHECK(activity->pids == 4);
   CHECK(activity->cpu_ns == 12000);
-  CHECK(activity->read == 7);
-  CHECK(activity->written == 8);
+  CHECK(activity->io == cgroups::IoBytes{7, 8});
   auto usage = group.usage();
   REQUIRE(usage);
   CHECK(usage->memory == 1000);

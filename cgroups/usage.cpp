@@ -69,63 +69,7 @@ void add_v1_memory(const std::string& group, Usage& usage) {
   usage.memory_failures = std::max(usage.memory_failures, kills);
 }
 
-// Where loop devices have their bytes, and where all others.
-class Sums {
- public:
-  void add(std::string_view device, Moved more) {
-    constexpr std::string_view kLoop = "7:";
-    Moved& sum = device.starts_with(kLoop) ? loops_ : others_;
-    sum.read += more.read;
-    sum.written += more.written;
-  }
-  Moved most() const { return {std::max(loops_.read, others_.read), std::max(loops_.written, others_.written)}; }
-
- private:
-  Moved loops_, others_;
-};
-
-uint64_t number_behind(std::string_view word, std::string_view key) {
-  return word.starts_with(key) ? parse_u64(word.substr(key.size())).value_or(0) : 0;
-}
-
-// Of the groups that are there: a controller is missing, or the CT has just stopped.
-Moved moved_by(const Host& host, const std::string& name) {
-  const bool v1 = on_v1(host, "blkio");
-  const std::string group = group_path(v1 ? host.find("blkio")->v1_mount : host.v2_mount, name);
-  const auto text = read_value(group + (v1 ? "/blkio.throttle.io_service_bytes" : "/io.stat"));
-  if (!text) return {};
-  return v1 ? parse_io_service(*text) : parse_io_stat(*text);
-}
-
 }  // namespace
-
-// "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0"
-Moved parse_io_stat(std::string_view text) {
-  Sums sums;
-  for (const std::string_view line : split(text, '\n')) {
-    const auto fields = words(line);
-    Moved moved;
-    for (const std::string_view word : fields) {
-      moved.read += number_behind(word, "rbytes=");
-      moved.written += number_behind(word, "wbytes=");
-    }
-    if (!fields.empty()) sums.add(fields[0], moved);
-  }
-  return sums.most();
-}
-
-// "8:0 Read 1", "8:0 Write 2", "8:0 Sync 3" ..., "Total 6"
-Moved parse_io_service(std::string_view text) {
-  Sums sums;
-  for (const std::string_view line : split(text, '\n')) {
-    const auto fields = words(line);
-    if (fields.size() != 3) continue;
-    const uint64_t bytes = parse_u64(fields[2]).value_or(0);
-    if (fields[1] == "Read") sums.add(fields[0], {.read = bytes, .written = 0});
-    if (fields[1] == "Write") sums.add(fields[0], {.read = 0, .written = bytes});
-  }
-  return sums.most();
-}
 
 Result<Usage> Group::usage() const {
   TRY(check_name(name_));
@@ -148,13 +92,11 @@ Result<uint64_t> Group::pids() const {
 
 Result<Activity> Group::activity() const {
   TRY(check_name(name_));
-  const Moved moved = moved_by(host_, name_);
   Activity a{.memory = read_field(host_, name_, &Usage::memory),
              .swap = read_field(host_, name_, &Usage::swap),
              .pids = read_field(host_, name_, &Usage::pids),
              .cpu_ns = read_field(host_, name_, &Usage::cpu_ns),
-             .read = moved.read,
-             .written = moved.written};
+             .io = io("")};
   if (on_v1(host_, "memory")) a.swap -= std::min(a.swap, a.memory);
   return a;
 }
@@ -172,11 +114,12 @@ Result<CpuTimes> Group::cpu_times() const {
 
 // "8:0 rbytes=1 wbytes=2 rios=3", or "8:0 Read 1" and "8:0 Write 2".
 IoBytes parse_io(std::string_view text, std::string_view device) {
-  constexpr std::string_view kRead = "rbytes=", kWritten = "wbytes=";
-  IoBytes sum;
+  constexpr std::string_view kLoop = "7:", kRead = "rbytes=", kWritten = "wbytes=";
+  IoBytes loops, others;
   for (const std::string_view line : split(text, '\n')) {
     const auto fields = words(line);
     if (fields.size() < 3 || (!device.empty() && fields[0] != device)) continue;
+    IoBytes& sum = fields[0].starts_with(kLoop) ? loops : others;
     if (fields[1] == "Read") sum.read += parse_u64(fields[2]).value_or(0);
     if (fields[1] == "Write") sum.written += parse_u64(fields[2]).value_or(0);
     for (const std::string_view f : fields) {
@@ -184,7 +127,7 @@ IoBytes parse_io(std::string_view text, std::string_view device) {
       if (f.starts_with(kWritten)) sum.written += parse_u64(f.substr(kWritten.size())).value_or(0);
     }
   }
-  return sum;
+  return {std::max(loops.read, others.read), std::max(loops.written, others.written)};
 }
 
 IoBytes Group::io(std::string_view device) const {

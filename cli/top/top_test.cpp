@@ -18,7 +18,7 @@ ProcessSample process_of(const std::string& stat) {
 
 CtSample ct(config::CtId id, uint64_t cpu_ns, uint64_t read) {
   CtSample s{.id = id, .name = "", .hostname = fmt::format("ct{}", id), .status = "running"};
-  s.used = cgroups::Activity{.memory = 1024 * id, .swap = 0, .pids = 3, .cpu_ns = cpu_ns, .read = read, .written = 0};
+  s.used = cgroups::Activity{.memory = 1024 * id, .swap = 0, .pids = 3, .cpu_ns = cpu_ns, .io = {read, 0}};
   s.network = Bytes{1000, 0};
   return s;
 }

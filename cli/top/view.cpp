@@ -225,8 +225,10 @@ std::vector<CtRow> rows_of(const CtSamples& now, const CtSamples& before) {
       const auto passed = [&](auto member) { return rate(part(s.network, member), part(network, member), seconds); };
       row.cpu = since(&Activity::cpu_ns);
       if (row.cpu) *row.cpu /= kNsOfPercent;
-      row.read = since(&Activity::read);
-      row.written = since(&Activity::written);
+      const auto io = [](const std::optional<Activity>& a) { return a ? std::optional(a->io) : std::nullopt; };
+      row.read = rate(part(io(s.used), &cgroups::IoBytes::read), part(io(used), &cgroups::IoBytes::read), seconds);
+      row.written =
+          rate(part(io(s.used), &cgroups::IoBytes::written), part(io(used), &cgroups::IoBytes::written), seconds);
       row.received = passed(&Bytes::received);
       row.sent = passed(&Bytes::sent);
     }
