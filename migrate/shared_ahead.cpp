@@ -104,13 +104,14 @@ Result<void> SharedAhead::copy(const Wire& wire, const std::vector<checkpoint::S
     TRY_AS(const sys::UniqueFd file, sys::open(kept.path, O_WRONLY | O_CREAT | O_EXCL, 0600));
     TRY(wire.send(fmt::format("share {}", s.id),
                   fmt::format("{} {} {} {}", kept.size, st.st_uid, st.st_gid, st.st_mode & 07777)));
-    TRY(for_chunks(*pages, [&](uint64_t at, uint64_t size) -> Result<void> {
+    auto copied = for_chunks(*pages, [&](uint64_t at, uint64_t size) -> Result<void> {
       TRY_AS(const std::string bytes, read_at(segment->get(), at, size));
       TRY(sys::write_all(file.get(), bytes));
       TRY(send_pages(wire, s.id, at, bytes));
       pace.spend(size);
       return {};
-    }));
+    });
+    TRY(copied);
     all_.emplace(s.id, std::move(kept));
   }
   return {};
@@ -136,16 +137,18 @@ Result<void> SharedAhead::send_changes(const Wire& wire, const checkpoint::Tasks
     if (const auto st = sys::stat(s.path); !st || static_cast<uint64_t>(st->st_size) != kept.size)
       return fail(Code::checkpoint_failed, "the CT changed the size of shared memory meanwhile: try again");
     uint64_t place = 0;
-    TRY(for_chunks(kept.pages, [&](uint64_t at, uint64_t size) -> Result<void> {
+    auto compared = for_chunks(kept.pages, [&](uint64_t at, uint64_t size) -> Result<void> {
       TRY_AS(const std::string old, read_at(then.get(), place, size));
       TRY_AS(const std::string fresh, read_at(now.get(), at, size));  // a hole, too, reads as zeroes
       place += size;
       return send_difference(wire, s.id, at, old, fresh);
-    }));
-    TRY(for_chunks(checkpoint::subtract(pages, kept.pages), [&](uint64_t at, uint64_t size) -> Result<void> {
+    });
+    TRY(compared);
+    auto added = for_chunks(checkpoint::subtract(pages, kept.pages), [&](uint64_t at, uint64_t size) -> Result<void> {
       TRY_AS(const std::string fresh, read_at(now.get(), at, size));
       return send_pages(wire, s.id, at, fresh);
-    }));
+    });
+    TRY(added);
   }
   return {};
 }
