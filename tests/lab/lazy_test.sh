@@ -55,7 +55,7 @@ if tracks_writes alpha; then
   assert_clean alpha --all
   assert_contains "$out" " s of copying are left"
   slow_down beta 400mbit
-  out=$(on beta vzmigrate --online --precopy 2 --max-freeze 200 alpha 101 2>&1) && fail "moved in no time"
+  out=$(on beta vzmigrate --online --precopy 2 --max-freeze 50 alpha 101 2>&1) && fail "moved in no time"
   speed_up beta
   assert_contains "$out" "it goes on here"
   [[ $out != *suspending* ]] || fail "it stood still, in vain: $out"

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <string>
 
+#include "tests/probe/report.h"
+
 namespace {
 
 constexpr size_t kPages = 256, kPage = 4096;
@@ -37,13 +39,6 @@ bool holds(int fd, off_t at, uint64_t wanted) {
   return pread(fd, &got, sizeof got, at) == sizeof got && got == wanted;
 }
 bool put(int fd, off_t at, uint64_t value) { return pwrite(fd, &value, sizeof value, at) == sizeof value; }
-
-void report(const char* path, unsigned rounds, unsigned bad) {
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  if (fd < 0) return;
-  dprintf(fd, "%u %u\n", rounds, bad);
-  close(fd);
-}
 
 }  // namespace
 

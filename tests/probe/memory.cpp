@@ -9,17 +9,12 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/probe/report.h"
+
 namespace {
 
 constexpr size_t kPage = 512;                                               // numbers in one
 uint64_t right(size_t i) { return ((i + 1) * 0x9e3779b97f4a7c15u) >> 32; }  // can be packed, somewhat
-
-void report(const char* path, unsigned rounds, size_t bad) {
-  char text[64];
-  const int size = snprintf(text, sizeof text, "%u %zu\n", rounds, bad);
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  if (fd >= 0 && write(fd, text, static_cast<size_t>(size)) == size) close(fd);
-}
 
 }  // namespace
 

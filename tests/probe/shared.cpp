@@ -10,16 +10,11 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/probe/report.h"
+
 namespace {
 
 constexpr size_t kPage = 512;  // numbers in one
-
-void report(const char* path, unsigned rounds, size_t bad) {
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  if (fd < 0) return;
-  dprintf(fd, "%u %zu\n", rounds, bad);
-  close(fd);
-}
 
 }  // namespace
 
