@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/each.h"
+#include "migrate/changes.h"
 #include "migrate/events.h"
 #include "migrate/landing.h"
 #include "migrate/migrate.h"
@@ -219,6 +220,12 @@ Result<int> charge(const std::vector<std::string>& args) {
   return sys::exec({args.begin() + 3, args.end()});
 }
 
+// "remove NAME...": what was removed on the source, from the directory that we are in.
+Result<int> remove(const std::vector<std::string>& args) {
+  TRY(migrate::remove_names(".", {args.begin() + 1, args.end()}));
+  return 0;
+}
+
 Result<int> print_steps(const std::vector<std::string>&) {
   for (const migrate::Step& s : migrate::steps()) fmt::print("{} {} {}\n", s.side, s.name, s.what);
   return 0;
@@ -226,8 +233,8 @@ Result<int> print_steps(const std::vector<std::string>&) {
 
 // What hosts and tests ask each other; not for people.
 constexpr std::pair<std::string_view, Result<int> (*)(const std::vector<std::string>&)> kInternal[] = {
-    {"receive", receive}, {"verdict", verdict}, {"forget", forget},
-    {"pages", pages},     {"charge", charge},   {"steps", print_steps}};
+    {"receive", receive}, {"verdict", verdict}, {"forget", forget},    {"pages", pages},
+    {"charge", charge},   {"remove", remove},   {"steps", print_steps}};
 
 Result<int> recover(const runtime::Host& host, const Parsed& p) {
   if (p.rest.size() != 1) return fail(Code::usage, "CTID is due (see vzmigrate --help)");

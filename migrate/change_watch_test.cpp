@@ -49,7 +49,10 @@ struct Trees {
     return *out;
   }
   void send(const Names& names) const {
-    if (!names.empty()) rsync(rsync_options({.files_from = list_of(names)}), list_of(names));
+    if (names.empty()) return;
+    Names listed = names;
+    REQUIRE(remove_names(copy, take_gone(tree, listed)));
+    rsync(rsync_options({.files_from = list_of(listed)}), list_of(listed));
   }
   // What still differs, by contents.
   std::string difference() const {

@@ -80,6 +80,42 @@ std::string list_of(const Names& names) {
   return out;
 }
 
+std::vector<std::string> take_gone(const std::string& root, Names& names) {
+  constexpr size_t kMostBytes = 32u << 10;
+  std::vector<std::string> gone;
+  Names listed;
+  size_t bytes = 0;
+  for (auto it = names.begin(); it != names.end();) {
+    struct ::stat st {};
+    if (it->ends_with("/") || ::lstat((root + "/" + *it).c_str(), &st) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
+      ++it;
+      continue;
+    }
+    bytes += it->size();
+    const size_t slash = it->rfind('/');
+    if (bytes <= kMostBytes)
+      gone.push_back(*it);
+    else
+      listed.insert(slash == std::string::npos ? "./" : it->substr(0, slash + 1));
+    it = names.erase(it);
+  }
+  names.merge(listed);
+  return gone;
+}
+
+Result<void> remove_names(const std::string& root, const std::vector<std::string>& names) {
+  TRY_AS(const sys::UniqueFd top, sys::open(root, O_PATH | O_DIRECTORY));
+  for (const std::string& name : names) {
+    const size_t slash = name.rfind('/');
+    const std::string last = slash == std::string::npos ? name : name.substr(slash + 1);
+    if (last.empty() || last == "." || last == "..") return fail(Code::invalid, "'{}' cannot be removed", name);
+    const auto dir =
+        sys::open_beneath(top.get(), slash == std::string::npos ? "." : name.substr(0, slash), O_PATH | O_DIRECTORY);
+    if (dir) TRY(sys::remove_tree(fmt::format("/proc/self/fd/{}/{}", dir->get(), last)));  // else it was never there
+  }
+  return {};
+}
+
 Result<Names> changed_since(const std::string& root, timespec since, const Directories& before) {
   struct Linked {
     std::vector<std::string> names;

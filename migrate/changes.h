@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 
@@ -30,6 +31,12 @@ using Names = std::set<std::string>;
 void add_name(Names& names, const std::string& path, bool directory);
 // For rsync --from0 --files-from --dirs.
 std::string list_of(const Names& names);
+// Out of NAMES those that are not there (any more) in ROOT. Were they too many for a command line, their directories
+// come into NAMES with everything in them. rsync's own --delete-missing-args is refused by Debian 12's
+// (3.2.7-1+deb12u6).
+std::vector<std::string> take_gone(const std::string& root, Names& names);
+// Removes NAMES, with what is in them, from the directory ROOT, in which a guest has made any links: none is followed.
+Result<void> remove_names(const std::string& root, const std::vector<std::string>& names);
 
 // Everything whose status changed at or after SINCE. With a directory that was elsewhere BEFORE (at SINCE), or nowhere,
 // comes all that is in it: renaming it changes nothing of that. Never leaves the file system.

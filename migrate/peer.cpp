@@ -70,8 +70,9 @@ std::vector<std::string> rsync_options(const Copy& how) {
   out.emplace_back(how.make_room ? "--delete-before" : "--delete");
   if (how.by_content) out.emplace_back("--checksum");
   if (how.files_from.empty()) return out;
+  // What is missing was removed since the list was made: the next list says so.
   out.insert(out.end(),
-             {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--delete-missing-args"});
+             {"--from0", "--files-from=-", "--no-recursive", "--dirs", "--no-implied-dirs", "--ignore-missing-args"});
   if (!how.by_content) out.emplace_back("--ignore-times");
   return out;
 }
@@ -158,8 +159,10 @@ Result<void> Peer::rsync(const std::string& source, const std::string& destinati
   sys::Program program{.argv = {"rsync"}};
   for (std::string& word : rsync_options(how)) program.argv.push_back(std::move(word));
   // Never onto the disk below: the other side may have given up. Standing in it keeps it mounted.
-  const std::string there =
-      fmt::format("cd {} && mountpoint -q . && exec {} rsync \"$@\"", shell_quote(destination), how.run_by);
+  std::string there = fmt::format("cd {} && mountpoint -q . && ", shell_quote(destination));
+  if (!how.gone.empty()) there += "vzmigrate remove";
+  for (const std::string& name : how.gone) there += " " + shell_quote(name);
+  there += fmt::format("{}exec {} rsync \"$@\"", how.gone.empty() ? "" : " && ", how.run_by);
   program.argv.insert(program.argv.end(),
                       {"-e", shell, "--rsync-path=" + as_root(address_, "sh -c " + shell_quote(there) + " rsync")});
   if (how.progress) program.argv.insert(program.argv.end(), {"--info=progress2", "--no-human-readable"});

@@ -14,13 +14,14 @@
 namespace vz::migrate {
 
 struct Copy {
-  std::string files_from = {};       // a list (NUL between the names) of what may differ; empty: all may
-  bool by_content = false;           // files are read on both sides to see whether they differ
-  bool make_room = false;            // what is only there goes before anything is copied
-  std::optional<int> progress = {};  // where rsync says how far it is (migrate/progress.h)
-  uint64_t bytes_per_second = 0;     // not faster; 0: any
-  bool into_mounts = false;          // also what is mounted below, on either side
-  std::string run_by = {};           // there, a command that rsync's is given to; empty: none
+  std::string files_from = {};         // a list (NUL between the names) of what may differ; empty: all may
+  std::vector<std::string> gone = {};  // removed there before all else
+  bool by_content = false;             // files are read on both sides to see whether they differ
+  bool make_room = false;              // what is only there goes before anything is copied
+  std::optional<int> progress = {};    // where rsync says how far it is (migrate/progress.h)
+  uint64_t bytes_per_second = 0;       // not faster; 0: any
+  bool into_mounts = false;            // also what is mounted below, on either side
+  std::string run_by = {};             // there, a command that rsync's is given to; empty: none
 };
 
 struct Address {

@@ -218,9 +218,11 @@ Result<Names> changes(Departure& m, timespec since) {
 }
 
 Result<void> copy_changes(Departure& m, timespec since) {
-  TRY_AS(const Names names, changes(m, since));
-  return names.empty() ? Result<void>()
-                       : m.peer.rsync(m.ct.area.root_dir, m.there.root, {.files_from = list_of(names)});
+  TRY_AS(Names names, changes(m, since));
+  if (names.empty()) return {};
+  Copy copy{.gone = take_gone(m.ct.area.root_dir, names)};
+  copy.files_from = list_of(names);
+  return m.peer.rsync(m.ct.area.root_dir, m.there.root, copy);
 }
 
 Result<void> advance(const Departure& m, state::MoveState from, state::MoveState to) {

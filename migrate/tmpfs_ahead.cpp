@@ -259,19 +259,22 @@ Result<void> TmpfsAhead::check() const {
 }
 
 Result<void> TmpfsAhead::copy_changes(const Peer& peer, const std::vector<pid_t>& pids) {
-  Copy how = how_;
-  how.into_mounts = true;
+  Names all;
   for (size_t i = 0; i < all_.size(); ++i) {
     const auto names = changes(i, pids);
     if (names) {
-      for (const std::string& name : *names)
-        (how.files_from += name == "." ? name_of(i) : name_of(i) + "/" + name) += '\0';
+      for (const std::string& name : *names) all.insert(name == "." ? name_of(i) : name_of(i) + "/" + name);
       continue;
     }
     log::detail("all of '{}' is compared in the freeze: {}", all_[i].what.point, names.error().text);
     TRY(peer.rsync(place_in(here_, i), place_in(there_, i), {.by_content = true, .run_by = how_.run_by}));
   }
-  return how.files_from.empty() ? Result<void>() : peer.rsync(here_, there_, how);
+  if (all.empty()) return {};
+  Copy how = how_;
+  how.into_mounts = true;
+  how.gone = take_gone(here_, all);
+  how.files_from = list_of(all);
+  return peer.rsync(here_, there_, how);
 }
 
 void TmpfsAhead::end() { all_.clear(); }
