@@ -35,7 +35,7 @@ for hosts in "alpha beta" "beta alpha"; do
   assert_shared_right "$to"
   assert_clean "$from" --all
   say "frozen for $(frozen "$out") s, $(images "$out") of it for images; $over Mbit over the link"
-  awk "BEGIN { exit !($(images "$out") < $mib * 8 / 400 / 2) }" || fail "the freeze waited for the link: $out"
+  [ "$slowness" != 1 ] || awk "BEGIN { exit !($(images "$out") < $mib * 8 / 400 / 2) }" || fail "the freeze waited for the link: $out"
 done
 for host in alpha beta; do on $host tc qdisc del dev eth0 root; done
 

@@ -70,7 +70,7 @@ assert_files_right beta
 inside beta "mv /root/big /srv/big"
 say "frozen for $(frozen "$(<"$scratch/move")") and $full s with $mib MiB, for $empty s without"
 # criu packs and unpacks some 400 MB a second.
-awk "BEGIN { exit !($full < $empty + $mib / 800) }" || fail "the freeze grew"
+[ "$slowness" != 1 ] || awk "BEGIN { exit !($full < $empty + $mib / 800) }" || fail "the freeze grew"
 
 step "with a name left to a file of two, criu gives the open one another"
 inside beta 'cd /srv && echo linked > two && ln two one && (exec 5< two; rm two; exec setsid sleep 1000 > /dev/null 2>&1 < /dev/null) &'
