@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/rollback.h"
 #include "runtime/cleanup.h"
+#include "runtime/stop.h"
 #include "sys/files.h"
 
 namespace vz::checkpoint {
@@ -76,9 +77,21 @@ Result<void> resume(const runtime::Host& host, const runtime::Container& ct) {
 }
 
 namespace {
+constexpr const char* kFrozen = "checkpointed";
+constexpr const char* kRunning = "running";
+
 Result<void> set_phase(const runtime::Host& host, config::CtId id, state::Running running, const char* phase) {
   running.phase = phase;
   return state::save_running(host.paths, id, running);
+}
+
+// What a script does next must not hit a container that was never frozen, as when --suspend has failed.
+Result<state::Running> find_frozen(const runtime::Host& host, const runtime::Container& ct, const char* what) {
+  auto running = state::running(host.paths, ct.id);
+  if (!running) return fail(Code::not_running, "Unable to {}: container is not running", what);
+  if (running->phase != kFrozen)
+    return fail(Code::checkpoint_failed, "Unable to {}: container is not frozen (see suspend --suspend)", what);
+  return std::move(*running);
 }
 }  // namespace
 
@@ -87,21 +100,28 @@ Result<void> freeze(const runtime::Host& host, const runtime::Container& ct) {
   if (!running) return fail(Code::not_running, "Unable to setup checkpointing: container is not running");
   log::info("\tsuspend...");
   TRY_AS(cgroups::Group group, runtime::group_of(ct));
+  // Recorded before it is so: killed in between, we leave nothing that --resume would not undo.
   Rollback undo;
+  TRY(set_phase(host, ct.id, *running, kFrozen));
+  undo.add("record", [&] { return set_phase(host, ct.id, *running, kRunning); });
   undo.add("thaw", [group] { return group.thaw(); });
   TRY(group.freeze(10s), "suspend");
-  TRY(set_phase(host, ct.id, *running, "checkpointed"));
   undo.commit();
   return {};
 }
 
 Result<void> thaw(const runtime::Host& host, const runtime::Container& ct) {
-  const auto running = state::running(host.paths, ct.id);
-  if (!running) return fail(Code::not_running, "Unable to resume: container is not running");
+  TRY_AS(const state::Running frozen, find_frozen(host, ct, "resume"));
   log::info("Resuming...");
   TRY_AS(cgroups::Group group, runtime::group_of(ct));
   TRY(group.thaw(), "resume");
-  return set_phase(host, ct.id, *running, "running");
+  return set_phase(host, ct.id, frozen, kRunning);
+}
+
+Result<void> kill_frozen(const runtime::Host& host, const runtime::Container& ct) {
+  TRY(find_frozen(host, ct, "kill"));
+  log::info("Killing...");
+  return runtime::stop(host, ct, {.fast = true});
 }
 
 }  // namespace vz::checkpoint

@@ -65,8 +65,10 @@ Result<void> restore(const runtime::Host& host, const runtime::Container& ct, co
 Result<void> suspend(const runtime::Host& host, const runtime::Container& ct);
 Result<void> resume(const runtime::Host& host, const runtime::Container& ct);
 
-// `suspend --suspend | --resume | --kill`: freeze in memory, go on, end the frozen one.
+// `suspend --suspend | --resume | --kill`: freeze in memory, go on, end the frozen one. The latter two:
+// Code::checkpoint_failed when it is not frozen.
 Result<void> freeze(const runtime::Host& host, const runtime::Container& ct);
 Result<void> thaw(const runtime::Host& host, const runtime::Container& ct);
+Result<void> kill_frozen(const runtime::Host& host, const runtime::Container& ct);
 
 }  // namespace vz::checkpoint

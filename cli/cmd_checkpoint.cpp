@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/command.h"
-#include "runtime/stop.h"
 
 namespace vz::cli {
 
@@ -25,7 +24,7 @@ Result<int> run_suspend(Context& ctx) {
   else if (p.has("resume"))
     TRY(checkpoint::thaw(ctx.host, ct));
   else if (p.has("kill"))
-    TRY(runtime::stop(ctx.host, ct, {.fast = true}));
+    TRY(checkpoint::kill_frozen(ctx.host, ct));
   else
     TRY(checkpoint::suspend(ctx.host, ct));
   return 0;

@@ -183,6 +183,8 @@ ticks() { on_alpha stat -c %s "/proc/$(init_of 101)/root/run/ticks"; }
 ticks_past() { [ "$(ticks)" -gt "$1" ]; }
 eventually 5 ticks_past 0
 expect 20 chkpnt 101 --suspend --resume
+for word in --resume --kill; do expect 16 chkpnt 101 "$word"; done
+ok exec2 101 true
 ok chkpnt 101 --suspend
 frozen=$(ticks)
 sleep 1
@@ -195,7 +197,7 @@ ok exec2 101 true
 ok chkpnt 101 --suspend
 ok chkpnt 101 --kill
 assert_ct 101 exist unmounted down
-for word in --suspend --resume; do expect 31 chkpnt 101 "$word"; done
+for word in --suspend --resume --kill; do expect 31 chkpnt 101 "$word"; done
 
 step "down"
 ok destroy 101
