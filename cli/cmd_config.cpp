@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/lifecycle.h"
 #include "runtime/apply.h"
 #include "runtime/create.h"
 #include "runtime/effects.h"
@@ -97,11 +98,28 @@ Result<int> reset_ub(Context& ctx, const Parsed& parsed) {
   return 0;
 }
 
+Result<runtime::SetOptions> set_options(const Parsed& parsed) {
+  constexpr std::pair<std::string_view, runtime::RestartOnly> kModes[] = {{"restart", runtime::RestartOnly::restart},
+                                                                          {"ignore", runtime::RestartOnly::refuse}};
+  runtime::SetOptions out{.save = parsed.has("save")};
+  if (parsed.has("force") && !out.save) return fail(Code::usage, "Error: unable to use --force option without --save");
+  const auto word = parsed.value("setmode");
+  if (!word) return out;
+  const auto mode = std::find_if(std::begin(kModes), std::end(kModes), [&](const auto& m) { return m.first == *word; });
+  if (mode == std::end(kModes))
+    return fail(Code::usage, "Bad value for --setmode: {} (restart or ignore)", printable(*word));
+  out.restart_only = mode->second;
+  if (out.restart_only == runtime::RestartOnly::restart && !out.save)
+    return fail(Code::usage, "Error: unable to use --setmode restart option without --save");
+  return out;
+}
+
 Result<int> run_set(Context& ctx) {
   auto options = with_parameters({{"save"}, {"force"}, {"setmode", true}, {"applyconfig", true}, {"reset_ub"}});
   options.insert(options.end(), std::begin(kInterfaceOptions), std::end(kInterfaceOptions));
   TRY_AS(Parsed parsed, parse_only_options(ctx.args, options));
   if (parsed.has("reset_ub")) return reset_ub(ctx, parsed);
+  TRY_AS(const runtime::SetOptions how, set_options(parsed));
   std::vector<config::Change> changes;
   if (const auto sample = parsed.value("applyconfig")) {
     TRY_AS(changes, changes_of_sample(ctx.host, *sample));
@@ -115,8 +133,11 @@ Result<int> run_set(Context& ctx) {
     ct = runtime::make_container(ctx.host, ctx.id, config::File{});
   }
   if (!ct) return std::move(ct).error();
-  TRY(runtime::set(ctx.host, *ct, changes, {.save = parsed.has("save")}));
+  TRY_AS(const bool restart_due, runtime::set(ctx.host, *ct, changes, how));
   runtime::tell_without_effect(*ct, typed);  // not what a sample says
+  if (!restart_due) return 0;
+  TRY_AS(const runtime::Container changed, container(ctx));
+  TRY(restart(ctx, changed), "saved, but not restarted");
   return 0;
 }
 
@@ -136,6 +157,7 @@ constinit const Command kSet = {.name = "set",
                                 .options =
                                     "\n  --save                               keep it, in CTID.conf\n"
                                     "  --applyconfig NAME                   all that this sample says\n"
+                                    "  --setmode restart|ignore             restart it where needed, or refuse\n"
                                     "  --reset_ub                           (alone) limits as they are stored\n",
                                 .lock_status = "setting",
                                 .needs_config = false,

@@ -7,11 +7,10 @@
 #include "base/strings.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/command.h"
+#include "cli/lifecycle.h"
 #include "runtime/cleanup.h"
 #include "runtime/restart.h"
-#include "runtime/start.h"
 #include "runtime/status.h"
-#include "runtime/stop.h"
 #include "state/moves.h"
 #include "sys/files.h"
 
@@ -78,9 +77,7 @@ Result<int> run_stop(Context& ctx) {
 Result<int> run_restart(Context& ctx) {
   TRY_AS(Parsed p, parse_only_options(ctx.args, kRestartOptions));
   TRY_AS(runtime::Container ct, container(ctx));
-  log::info("Restarting container");
-  TRY(runtime::stop_for_restart(ctx.host, ct, stop_options(p), start_options(p)));
-  TRY(boot(ctx, ct, start_options(p)));
+  TRY(restart(ctx, ct, stop_options(p), start_options(p)));
   return 0;
 }
 
@@ -147,6 +144,13 @@ Result<int> run_ended(Context& ctx) {
 }
 
 }  // namespace
+
+Result<void> restart(const Context& ctx, const runtime::Container& ct, const runtime::StopOptions& stop_options,
+                     const runtime::StartOptions& start_options) {
+  log::info("Restarting container");
+  TRY(runtime::stop_for_restart(ctx.host, ct, stop_options, start_options));
+  return boot(ctx, ct, start_options);
+}
 
 constinit const Command kStart = {.name = "start",
                                   .args = "[--wait] [--force] [--skip_ve_setup]",

@@ -182,13 +182,18 @@ Result<std::vector<config::Change>> without_inodes_of_image(const Container& ct,
   return changes;
 }
 
+bool needs_restart(const Keys& changed) { return any(changed, {"CAPABILITY"}); }
+
 // vzctl's words for what a running CT cannot take.
-void warn_restart_only(const Keys& changed) {
-  if (!any(changed, {"CAPABILITY"})) return;
-  log::error("Unable to set capability on a running container");
+Result<void> tell_restart_only(const Keys& changed, RestartOnly how) {
+  if (!needs_restart(changed) || how == RestartOnly::restart) return {};
+  constexpr const char* kCannot = "Unable to set capability on a running container";
+  if (how == RestartOnly::refuse) return fail(Code::running, kCannot);
+  log::error("{}", kCannot);
   log::error(
       "WARNING: Some of the parameters could not be applied to a running container.\n"
-      "\tThey take effect when it is started the next time.");
+      "\tPlease consider using --setmode option; without it they take effect when it is started the next time.");
+  return {};
 }
 
 Keys keys_of(const std::vector<config::Change>& changes) {
@@ -230,7 +235,6 @@ Result<void> apply_live(const Host& host, const Container& before, const Contain
   if (any(named, {"DEVNODES", "DEVICES"})) log::info("Setting devices");
   TRY(apply_devices(before, after, changed, init));
   TRY(apply_names(host, after, changed));
-  warn_restart_only(changed);
   return {};
 }
 
@@ -260,10 +264,15 @@ Result<Changed> change(const Host& host, const Container& ct, const std::vector<
 }
 
 Result<void> check(const Keys& changed, const SetOptions& options, bool running) {
-  if (changed.contains("NAME") && !options.save)
-    return fail(Code::name_conflict, "Error: unable to use --name option without --save");
-  if (changed.contains("OSTEMPLATE") && !options.save)
-    return fail(Code::usage, "Error: unable to use --ostemplate option without --save");
+  constexpr struct {
+    const char *key, *option;
+    Code code;
+  } kOnlyStored[] = {{"NAME", "name", Code::name_conflict},
+                     {"OSTEMPLATE", "ostemplate", Code::usage},
+                     {"STOP_TIMEOUT", "stop-timeout", Code::usage}};
+  for (const auto& p : kOnlyStored)
+    if (changed.contains(p.key) && !options.save)
+      return fail(p.code, "Error: unable to use --{} option without --save", p.option);
   for (const char* key : {"VE_PRIVATE", "VE_ROOT"})
     if (running && changed.contains(key)) return fail(Code::running, "Unable to change {} on a running container", key);
   return {};
@@ -288,7 +297,7 @@ Result<Keys> change_file(config::File& file, config::CtSpec& spec, const std::ve
   return changed;
 }
 
-Result<void> set(const Host& host, const Container& ct, const std::vector<config::Change>& wanted,
+Result<bool> set(const Host& host, const Container& ct, const std::vector<config::Change>& wanted,
                  const SetOptions& options) {
   TRY_AS(const auto changes, without_inodes_of_image(ct, wanted));
   const auto running = state::running(host.paths, ct.id);
@@ -296,6 +305,8 @@ Result<void> set(const Host& host, const Container& ct, const std::vector<config
   TRY_AS(const Changed live, change(host, before, changes, before.spec));
   TRY_AS(const Changed saved, change(host, ct, changes, live.ct.spec));
   TRY(check(saved.keys, options, running.has_value()));
+  const Keys cannot = running ? live.keys : Keys();
+  const bool restart = needs_restart(cannot) && options.restart_only == RestartOnly::restart;
   Rollback undo;
   if (saved.keys.contains("NAME")) {
     const std::string now = saved.ct.spec.name.value_or(""), until_now = ct.spec.name.value_or("");
@@ -304,6 +315,7 @@ Result<void> set(const Host& host, const Container& ct, const std::vector<config
              [&host, id = ct.id, now, until_now] { return state::assign_name(host.paths, id, until_now, now); });
   }
   auto applied = [&]() -> Result<void> {
+    TRY(tell_restart_only(cannot, options.restart_only));
     TRY(apply_passwords(host, ct, changes));
     TRY(apply_disk(ct, saved.ct, saved.keys, options.save));
     if (!running) return {};
@@ -311,25 +323,25 @@ Result<void> set(const Host& host, const Container& ct, const std::vector<config
   }();
   if (!applied) {
     if (options.save) log::error("Error: failed to apply some parameters, not saving configuration file!");
-    return applied;
+    return std::move(applied).error();
   }
   if (!options.save) {
     undo.commit();
     if (!saved.keys.empty())
       log::error("WARNING: Settings were not saved to config{} (use --save flag)",
                  running ? " and will be lost after CT restart" : "");
-    return {};
+    return false;
   }
   if (saved.keys.empty()) {
     undo.commit();
     log::info("No changes in CT configuration, not saving");
-    return {};
+    return restart;
   }
   TRY(save_container(host, saved.ct));
   undo.commit();
   if (saved.keys.contains("NAME") && saved.ct.spec.name) log::info("Name {} assigned", *saved.ct.spec.name);
   log::info("CT configuration saved to {}", host.paths.conf(ct.id));
-  return {};
+  return restart;
 }
 
 Result<void> reset_limits(const Host& host, const Container& ct) {

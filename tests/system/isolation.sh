@@ -188,6 +188,20 @@ assert_eq "$(bounding self)" "$(bounding 1)" "CapBnd of an exec'd process"
 forbidden "a raw socket without CAP_NET_RAW" "ping -c 1 -w 1 127.0.0.1"
 assert_contains "$(inside 101 probe)" "clock_settime refused" "with CAP_SYS_TIME"
 expect 21 set 101 --capability no_such:on --save
+before=$(init_of 101)
+expect 32 set 101 --capability sys_time:off --description told --save --setmode ignore
+assert_contains "$err" "not saving configuration file"
+on_alpha grep -qi 'SYS_TIME:on' /etc/vz/conf/101.conf || fail "stored with --setmode ignore"
+! on_alpha grep -q told /etc/vz/conf/101.conf || fail "half of it is stored"
+for words in "--setmode restart" "--setmode never --save" "--force" "--stop-timeout 90"; do
+  # shellcheck disable=SC2086
+  expect 20 set 101 --capability sys_time:off $words
+done
+ok set 101 --cpus 1 --save --setmode restart
+assert_eq "$(init_of 101)" "$before" "its init: nothing called for a restart"
+ok set 101 --capability sys_time:off --save --setmode restart
+! [[ $err = *"Unable to"* ]] || fail "told although it is restarted: $err"
+! has_capability 25 || fail "CAP_SYS_TIME did not go by --setmode restart"
 expect 21 set 101 --capability net_raw:maybe --save
 
 step "a guest's symbolic links lead nowhere on the host"
